@@ -1,0 +1,3 @@
+//! orch-assign - give queued tasks to idle sessions
+
+fn main() {}

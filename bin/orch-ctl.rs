@@ -1,0 +1,3 @@
+//! orch-ctl - change the state of tasks and sessions
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! orch-ctx - the context of tmux panes
+
+fn main() {}

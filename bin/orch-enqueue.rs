@@ -1,0 +1,3 @@
+//! orch-enqueue - put tasks on the queue
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! orch-extract - what a session said, as events
+
+fn main() {}

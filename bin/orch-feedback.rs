@@ -1,0 +1,3 @@
+//! orch-feedback - what events mean for a task
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! orch-ls - list tasks, sessions, attempts, and events
+
+fn main() {}

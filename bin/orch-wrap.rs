@@ -1,0 +1,3 @@
+//! orch-wrap - run a command as an attempt of a task
+
+fn main() {}
