@@ -1,0 +1,85 @@
+//! Hands a claimed attempt to a pane: one fixed line, typed only at an empty prompt, and no word of the task in it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use crate::attempt::State;
+use crate::config::Config;
+use crate::quote::{self, Shell};
+use crate::session::{Condition, Session};
+use crate::store::{OpenAttempt, Store};
+use crate::tmux::Tmux;
+use crate::when;
+use crate::{assign::sync, proc};
+
+/// How long orch-wrap has to claim its start.
+const TO_START: Duration = Duration::from_secs(2);
+
+/// The line for a shell: `cd` there, then orch-wrap, which checks everything itself.
+fn line(shell: Shell, dir: Option<&str>, wrap: &Path, db: &Path, a: &OpenAttempt) -> anyhow::Result<String> {
+    let text = |p: &Path| p.to_str().map(quote::word).with_context(|| format!("{}: not UTF-8", p.display()));
+    let cd = dir.map(|d| format!("{} -- {}; ", shell.cd(), quote::word(d))).unwrap_or_default();
+    Ok(format!(" {cd}{} --db {} --task {}", text(wrap)?, text(db)?, a.name))
+}
+
+/// Types the line into the attempt's pane, if that is still what was claimed and at an empty prompt.
+/// The reason, where nothing was typed or nothing can have come of it.
+pub fn hand_over(store: &mut Store, config: &Config, session: &Session, a: &OpenAttempt, dir: Option<&str>) -> anyhow::Result<Result<(), String>> {
+    let Some(seen) = sync::glance(session, config)? else { return Ok(Err("its pane is gone".into())) };
+    if seen.incarnation != session.incarnation {
+        return Ok(Err("another process fills the pane now".into()));
+    }
+    if seen.condition != Condition::Idle {
+        return Ok(Err(format!("no longer idle: {}", seen.condition.why().unwrap_or("dead"))));
+    }
+    let shell: Shell = seen.shell.unwrap_or_default().parse().map_err(anyhow::Error::msg)?;
+    let line = line(shell, dir, &proc::sibling("orch-wrap")?, store.path(), a)?;
+    if !store.mark_sending(a, when::now())? {
+        return Ok(Err("the claim was taken back".into()));
+    }
+    stop_for_test("sending");
+    Tmux::at(&session.incarnation.socket).type_line(&session.incarnation.pane_id, &line)
+}
+
+/// Waits until orch-wrap has begun each attempt; takes the others back, so that a late line is refused.
+pub fn await_starts(store: &mut Store, sent: Vec<OpenAttempt>) -> anyhow::Result<Vec<(OpenAttempt, Result<(), String>)>> {
+    let begun = Instant::now();
+    let mut waiting = sent;
+    let mut done = Vec::new();
+    loop {
+        let mut still = Vec::new();
+        for a in waiting {
+            match store.attempt(a.name)?.map(|x| x.state) {
+                Some(State::Sending) => still.push(a),
+                Some(State::Refused) => done.push((a, Err("taken back by another pass".to_owned()))),
+                _ => done.push((a, Ok(()))),
+            }
+        }
+        waiting = still;
+        if waiting.is_empty() || begun.elapsed() > TO_START {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(3));
+    }
+    for a in waiting {
+        let why = "not begun within 2 s of being typed";
+        let taken = store.revoke(&a, why, when::now())?;
+        done.push((a, if taken { Err(why.to_owned()) } else { Ok(()) }));
+    }
+    Ok(done)
+}
+
+/// Where tests end this process by a signal of its own, to see that nothing is lost at that step. Not in a release.
+#[cfg(not(debug_assertions))]
+pub fn stop_for_test(_: &str) {}
+
+/// Where tests end this process by a signal of its own, to see that nothing is lost at that step. Not in a release.
+#[cfg(debug_assertions)]
+pub fn stop_for_test(step: &str) {
+    if std::env::var("ORCH_TEST_KILL").as_deref() == Ok(step) {
+        proc::signal(i64::from(std::process::id()), rustix::process::Signal::KILL);
+        std::thread::sleep(Duration::from_secs(5));
+    }
+}

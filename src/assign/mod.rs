@@ -1,0 +1,274 @@
+//! One pass: reap, sync, choose, claim, deliver. Safe to run in any number at once.
+
+pub mod deliver;
+pub mod reap;
+pub mod sync;
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::provider::Profile;
+use crate::route::{self, Choice, Rules, Slot, Verdict, Wanted, World};
+use crate::session::{Condition, Session};
+use crate::store::{Candidates, Claim, Claimed, OpenAttempt, Store};
+use crate::task::Task;
+use crate::when::{self, Ms};
+use crate::{git, proc};
+use sync::Which;
+
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Choose, and say what would be done; change nothing.
+    pub dry_run: bool,
+    /// Print the verdict on every pair.
+    pub explain: bool,
+    /// Start this many attempts at most.
+    pub limit: Option<usize>,
+    /// Look at this session only.
+    pub session: Option<String>,
+}
+
+/// What a pass did, as records to print.
+#[derive(Clone, Debug, Default)]
+pub struct Pass {
+    pub records: Vec<Value>,
+    /// Attempts started (or, in a dry run, chosen).
+    pub started: usize,
+    /// Sessions that the pass could see.
+    pub sessions: usize,
+}
+
+/// Each claim that another pass wins sends the choice back, so often at most.
+const ROUNDS: usize = 8;
+
+pub fn pass(store: &mut Store, config: &Config, options: &Options) -> anyhow::Result<Pass> {
+    let now = when::now();
+    let mut pass = Pass::default();
+    if !options.dry_run {
+        pass.records = reap::reap(store, config, now)?;
+    }
+    let which = options.session.as_deref().map_or(Which::All, Which::One);
+    let sessions = sync::sync(store, config, which, now)?;
+    pass.sessions = sessions.len();
+    if let Which::All = which {
+        store.note_fact("last_pass", now)?;
+    }
+    let profiles = config.profiles()?;
+    let mut most = options.limit.unwrap_or(usize::MAX);
+    let mut sent = Vec::new();
+    for round in 0..ROUNDS {
+        if most == 0 {
+            break;
+        }
+        let done = start_some(store, config, &profiles, &sessions, options, round == 0, &mut most, &mut pass)?;
+        let retry = done.lost_a_claim;
+        sent.extend(done.sent);
+        if options.dry_run || !retry {
+            break;
+        }
+    }
+    for (a, outcome) in deliver::await_starts(store, sent)? {
+        let name = sessions.iter().find(|s| Some(s.id) == a.session).map(|s| s.name.as_str());
+        let mut record = json!({"did": "started", "attempt": a.name.to_string(), "task": a.name.task, "session": name});
+        match outcome {
+            Ok(()) => pass.started += 1,
+            Err(why) => {
+                record["did"] = "revoked".into();
+                record["reason"] = why.into();
+            }
+        }
+        pass.records.push(record);
+    }
+    Ok(pass)
+}
+
+struct Round {
+    sent: Vec<OpenAttempt>,
+    lost_a_claim: bool,
+}
+
+#[allow(clippy::too_many_arguments)]
+fn start_some(
+    store: &mut Store,
+    config: &Config,
+    profiles: &std::collections::BTreeMap<String, Profile>,
+    sessions: &[Session],
+    options: &Options,
+    first_round: bool,
+    most: &mut usize,
+    pass: &mut Pass,
+) -> anyhow::Result<Round> {
+    let now = when::now();
+    let account = |provider: &str| profiles.get(provider).and_then(|p| p.account.clone());
+    let tasks = candidates(store, sessions, profiles, options, now)?;
+    let open = store.open_attempts()?;
+    let slots = slots(store, sessions, &open, now)?;
+    let limits = store.limits(now)?;
+    let mut wanted = Vec::new();
+    for task in &tasks {
+        let limited = account(&task.provider).and_then(|a| limits.get(&a).map(|(_, why)| why.clone()));
+        wanted.push(Wanted { task, context_failed: store.tried(task)?.1, limited });
+    }
+    let world = world(store, sessions, &open, &tasks, now)?;
+    let rules = Rules { policy: config.policy, weights: config.weights, plan: config.plan };
+    let choice = route::choose(&wanted, &slots, &world, &rules, now);
+    if options.explain && first_round {
+        explain(&wanted, &slots, &choice, &mut pass.records);
+    }
+    let mut round = Round { sent: Vec::new(), lost_a_claim: false };
+    if options.dry_run {
+        for (i, j) in choice.start.iter().take(*most) {
+            pass.started += 1;
+            pass.records.push(json!({"would": "start", "task": tasks[*i].id, "session": slots[*j].session.name}));
+        }
+        return Ok(round);
+    }
+    for w in wanted.iter().filter(|w| route::is_hopeless(w, &slots)) {
+        let why = store.last_reason(w.task.id)?.unwrap_or_else(|| "the context could not be established".into());
+        if store.hold(w.task.id, &format!("no session left: {why}"), now)? {
+            pass.records.push(json!({"did": "held", "task": w.task.id, "reason": why}));
+        }
+    }
+    let owner = proc::own();
+    for (i, j) in choice.start {
+        if *most == 0 {
+            break;
+        }
+        let (task, session) = (&tasks[i], slots[j].session);
+        let agent_session = uuid()?;
+        let claim = Claim {
+            task: task.id,
+            session: session.id,
+            incarnation: &session.incarnation,
+            agent_session: &agent_session,
+            switches: switches(task),
+            account: account(&task.provider).as_deref(),
+            owner: &owner,
+        };
+        let attempt = match store.claim(&claim, when::now())? {
+            Claimed::Won(a) => a,
+            Claimed::Not(_) => {
+                round.lost_a_claim = true;
+                continue;
+            }
+        };
+        deliver::stop_for_test("claimed");
+        match deliver::hand_over(store, config, session, &attempt, task.context.working_dir.as_deref())? {
+            Ok(()) => {
+                *most -= 1;
+                round.sent.push(*attempt);
+            }
+            Err(why) => {
+                store.revoke(&attempt, &why, when::now())?;
+                pass.records.push(json!({"did": "refused", "task": task.id, "session": session.name, "reason": why}));
+            }
+        }
+    }
+    Ok(round)
+}
+
+fn candidates(
+    store: &Store,
+    sessions: &[Session],
+    profiles: &std::collections::BTreeMap<String, Profile>,
+    options: &Options,
+    now: Ms,
+) -> anyhow::Result<Vec<Task>> {
+    let names: Vec<String> = sessions.iter().map(|s| s.name.clone()).collect();
+    let dirs: Vec<String> = sessions.iter().filter_map(|s| s.place.working_dir.clone()).collect();
+    let limits = store.limits(now)?;
+    let at_limit = |p: &Profile| p.account.as_ref().is_some_and(|a| limits.contains_key(a));
+    // an explanation wants to name the limit as the reason
+    let limited: Vec<String> = match options.explain {
+        true => Vec::new(),
+        false => profiles.iter().filter(|(_, p)| at_limit(p)).map(|(n, _)| n.clone()).collect(),
+    };
+    let most = 3 * sessions.len() + 20;
+    store.candidates(&Candidates { sessions: &names, dirs: &dirs, limited: &limited, most }, now)
+}
+
+fn slots<'a>(store: &Store, sessions: &'a [Session], open: &[OpenAttempt], now: Ms) -> anyhow::Result<Vec<Slot<'a>>> {
+    let (_, mean) = store.pulse()?;
+    let mut all = Vec::new();
+    for session in sessions {
+        let holds = |a: &&OpenAttempt| a.session == Some(session.id);
+        // an unknown one frees its session only once the pane is idle and nothing of it is alive
+        let attempt = open.iter().filter(holds).find(|a| {
+            a.state != crate::attempt::State::Unknown || !proc::carriers(&reap::marks(store.path(), a.name)).is_empty()
+        });
+        let spent = attempt.map_or(0.0, |a| (now - a.claimed_at).max(0) as f64 / 1000.0);
+        all.push(Slot {
+            session,
+            occupied: attempt.map(|a| format!("task {} is {} there", a.name.task, a.state.as_str())),
+            free_in: if attempt.is_some() { (mean - spent).max(mean / 2.0) } else { mean },
+            recent_attempts: store.history(session.id, None, now)?.0,
+        });
+    }
+    Ok(all)
+}
+
+fn world(store: &Store, sessions: &[Session], open: &[OpenAttempt], tasks: &[Task], now: Ms) -> anyhow::Result<World> {
+    let (starts, mean_attempt) = store.pulse()?;
+    let trees = open.iter().filter_map(|a| Some((a.tree.clone()?, a.git_branch.clone(), a.name.task.0))).collect();
+    let mut expertise = Vec::new();
+    let mut known: Vec<&String> = tasks.iter().filter_map(|t| t.tree.as_ref()).collect();
+    known.sort();
+    known.dedup();
+    for s in sessions {
+        for tree in &known {
+            let (_, ended, well) = store.history(s.id, Some(tree), now)?;
+            if ended > 0 {
+                expertise.push((s.id, (*tree).clone(), ended, well));
+            }
+        }
+    }
+    Ok(World { trees, expertise, starts, mean_attempt })
+}
+
+/// Whether the task's tree is on another branch than it wants.
+fn switches(task: &Task) -> bool {
+    let (Some(dir), Some(branch)) = (&task.context.working_dir, &task.context.git_branch) else { return false };
+    git::work_tree(dir.as_ref()).is_none_or(|w| w.branch.as_ref() != Some(branch))
+}
+
+fn explain(wanted: &[Wanted], slots: &[Slot], choice: &Choice, records: &mut Vec<Value>) {
+    for (i, w) in wanted.iter().enumerate() {
+        for (j, s) in slots.iter().enumerate() {
+            let mut r = json!({"task": w.task.id, "session": s.session.name, "chosen": choice.start.contains(&(i, j))});
+            match &choice.verdicts[i][j] {
+                Verdict::Filtered(why) => r["filter"] = why.as_str().into(),
+                Verdict::Scored(score) => {
+                    r["score"] = score.total().into();
+                    r["terms"] = score.terms.iter().map(|(n, v)| ((*n).to_owned(), json!(v))).collect();
+                }
+            }
+            records.push(r);
+        }
+    }
+}
+
+/// Waits until a session's pane is at an empty prompt, to the deadline; then its pass is due.
+pub fn await_idle(store: &Store, config: &Config, session: &str, deadline: Duration) -> anyhow::Result<bool> {
+    let begun = Instant::now();
+    let session = store.need_session(session)?;
+    loop {
+        if sync::glance(&session, config)?.is_some_and(|seen| seen.condition == Condition::Idle) {
+            return Ok(true);
+        }
+        if begun.elapsed() >= deadline {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A random UUID (version 4), as the agents want their session ids.
+pub fn uuid() -> anyhow::Result<String> {
+    let mut b = [0u8; 16];
+    getrandom::fill(&mut b).map_err(|e| anyhow::anyhow!("random numbers: {e}"))?;
+    (b[6], b[8]) = (b[6] & 0x0f | 0x40, b[8] & 0x3f | 0x80);
+    let h = crate::context::hex(&b);
+    Ok(format!("{}-{}-{}-{}-{}", &h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..]))
+}

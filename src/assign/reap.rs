@@ -1,0 +1,82 @@
+//! Looks after attempts whose owner is gone or late: takes back, declares lost, names the survivors.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::attempt::{Name, State};
+use crate::config::Config;
+use crate::event::Evidence;
+use crate::policy::{self, Ended, Verdict};
+use crate::proc;
+use crate::store::{OpenAttempt, Store};
+use crate::when::Ms;
+
+/// The environment of everything that an attempt starts: how its processes are found again.
+pub fn marks(db: &Path, name: Name) -> [String; 2] {
+    [format!("ORCH_ATTEMPT={name}"), format!("ORCH_DB={}", db.display())]
+}
+
+/// One look at every open attempt; a record of each that was moved.
+pub fn reap(store: &mut Store, config: &Config, now: Ms) -> anyhow::Result<Vec<Value>> {
+    let mut done = Vec::new();
+    for a in store.open_attempts()? {
+        let moved = match a.state {
+            State::Claimed | State::Sending => take_back(store, &a, now)?,
+            State::Running => bury(store, config, &a, now)?,
+            State::Unknown if a.orphaned => bury(store, config, &a, now)?,
+            _ => None,
+        };
+        if let Some((to, why)) = moved {
+            store.note("reaped", Some(&a), None, None, json!({"to": to, "reason": why}), now)?;
+            done.push(json!({"did": "reaped", "attempt": a.name.to_string(), "task": a.name.task, "to": to, "reason": why}));
+        }
+    }
+    Ok(done)
+}
+
+fn owner_lives(a: &OpenAttempt) -> bool {
+    a.owner.as_ref().is_some_and(proc::is_alive)
+}
+
+/// A delivery whose pass died, or took longer than its lease. Whoever starts it late is refused by the same compare-and-set.
+fn take_back(store: &mut Store, a: &OpenAttempt, now: Ms) -> anyhow::Result<Option<(&'static str, String)>> {
+    if owner_lives(a) && a.lease_until > now {
+        return Ok(None);
+    }
+    let why = format!("nobody began it, it was {}", a.state.as_str());
+    Ok(store.revoke(a, &why, now)?.then_some(("refused", why)))
+}
+
+/// A running attempt whose orch-wrap is gone: lost when nothing of it lives, else unknown with the survivors named.
+fn bury(store: &mut Store, config: &Config, a: &OpenAttempt, now: Ms) -> anyhow::Result<Option<(&'static str, String)>> {
+    if owner_lives(a) {
+        return Ok(None);
+    }
+    let survivors = proc::carriers(&marks(store.path(), a.name));
+    let (to, verdict, why) = if a.fed {
+        ("unknown", Verdict::Unknown { survivors: false }, "its input ended without an outcome".to_owned())
+    } else if survivors.is_empty() {
+        ("lost", Verdict::Lost, "orch-wrap was killed and nothing of it runs".to_owned())
+    } else {
+        let names: Vec<String> = survivors.iter().map(ToString::to_string).collect();
+        ("unknown", Verdict::Unknown { survivors: true }, format!("orch-wrap was killed, still running: {}", names.join(", ")))
+    };
+    if a.state == State::Unknown && to == "unknown" {
+        return Ok(None);
+    }
+    let task = store.need_task(a.name.task)?;
+    let ended = Ended {
+        task: &task,
+        number: a.name.number,
+        counted: store.tried(&task)?.0,
+        account: None,
+        reason: Some(why.clone()),
+        evidence: Evidence::None,
+        confidence: None,
+        answer: None,
+        exit_code: None,
+    };
+    let closing = policy::settle(&ended, &verdict, &config.retry, now);
+    Ok(store.close(a, &closing, now)?.then_some((to, why)))
+}

@@ -1,0 +1,178 @@
+//! The operating system's processes, terminals and directories. Nothing else in the library knows which system it is.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::session::Process;
+
+/// What /proc/PID/stat says.
+#[derive(Clone, Debug)]
+pub struct Stat {
+    pub pid: i64,
+    pub name: String,
+    pub state: char,
+    pub parent: i64,
+    pub group: i64,
+    /// Foreground process group of its terminal, -1 without one.
+    pub foreground: i64,
+    /// Clock ticks since boot.
+    pub start: i64,
+}
+
+pub fn stat(pid: i64) -> Option<Stat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // the name may hold spaces and brackets: it ends at the last one
+    let (open, close) = (text.find('(')?, text.rfind(')')?);
+    let rest: Vec<&str> = text.get(close + 2..)?.split_ascii_whitespace().collect();
+    let number = |i: usize| rest.get(i).and_then(|t| t.parse::<i64>().ok());
+    Some(Stat {
+        pid,
+        name: text[open + 1..close].to_owned(),
+        state: rest.first()?.chars().next()?,
+        parent: number(1)?,
+        group: number(2)?,
+        foreground: number(5)?,
+        start: number(19)?,
+    })
+}
+
+/// Differs after every start of the machine: pids and start times begin anew with it.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|s| s.trim().to_owned()).unwrap_or_default()
+}
+
+/// This very process.
+pub fn own() -> Process {
+    identify(i64::from(std::process::id())).unwrap_or(Process { pid: 0, start: 0, boot: boot_id() })
+}
+
+pub fn identify(pid: i64) -> Option<Process> {
+    Some(Process { pid, start: stat(pid)?.start, boot: boot_id() })
+}
+
+/// Whether that process, and not a later one with its number, is still there.
+pub fn is_alive(p: &Process) -> bool {
+    p.boot == boot_id() && stat(p.pid).is_some_and(|s| s.start == p.start && s.state != 'Z' && s.state != 'X')
+}
+
+/// The working directory as the system knows it; `None` where it is gone or not ours to see.
+pub fn working_dir(pid: i64) -> Option<PathBuf> {
+    let link = PathBuf::from(format!("/proc/{pid}/cwd"));
+    let path = std::fs::read_link(&link).ok()?;
+    // a removed directory reads as "… (deleted)": the path must lead to the same place
+    (same_place(&link, &path)).then_some(path)
+}
+
+/// Whether two paths lead to one directory: device and inode.
+pub fn same_place(a: &Path, b: &Path) -> bool {
+    let id = |p: &Path| std::fs::metadata(p).ok().map(|m| (m.dev(), m.ino()));
+    id(a).is_some_and(|x| Some(x) == id(b))
+}
+
+/// A process whose environment names an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survivor {
+    pub pid: i64,
+    pub name: String,
+}
+
+impl std::fmt::Display for Survivor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", crate::clean::line(&self.name), self.pid)
+    }
+}
+
+/// Living processes that were started with all of these `NAME=VALUE`; never the asking process itself.
+pub fn carriers(wanted: &[String]) -> Vec<Survivor> {
+    let own = i64::from(std::process::id());
+    let mut found = Vec::new();
+    for pid in pids().filter(|p| *p != own) {
+        let Ok(environ) = std::fs::read(format!("/proc/{pid}/environ")) else { continue };
+        let has = |w: &String| environ.split(|b| *b == 0).any(|v| v == w.as_bytes());
+        if wanted.iter().all(has)
+            && let Some(s) = stat(pid)
+            && s.state != 'Z'
+        {
+            found.push(Survivor { pid, name: s.name });
+        }
+    }
+    found
+}
+
+fn pids() -> impl Iterator<Item = i64> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|e| e.file_name().to_str()?.parse().ok())
+}
+
+/// Ancestors of a process, the nearest first.
+pub fn ancestors(pid: i64) -> Vec<i64> {
+    let parent = |p: i64| stat(p).map(|s| s.parent).filter(|p| *p > 1);
+    std::iter::successors(parent(pid), |p| parent(*p)).take(64).collect()
+}
+
+/// The name of the program that a process runs: the shell behind `sh`, not the link.
+pub fn program(pid: i64) -> Option<String> {
+    let exe = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    let name = exe.file_name()?.to_str()?;
+    Some(name.trim_end_matches(" (deleted)").to_owned())
+}
+
+/// Whether a terminal reads whole lines: no line editor is at work in it.
+pub fn is_canonical(tty: &str) -> std::io::Result<bool> {
+    use rustix::fs::{Mode, OFlags};
+    let fd = rustix::fs::open(tty, OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
+    let t = rustix::termios::tcgetattr(&fd)?;
+    Ok(t.local_modes.contains(rustix::termios::LocalModes::ICANON))
+}
+
+/// Sends a signal; a process that is gone is no error.
+pub fn signal(pid: i64, signal: rustix::process::Signal) {
+    if let Some(p) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process(p, signal);
+    }
+}
+
+/// Sends a signal to a process group.
+pub fn signal_group(group: i64, signal: rustix::process::Signal) {
+    if let Some(p) = i32::try_from(group).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(p, signal);
+    }
+}
+
+/// Starts a program that outlives this one: it is to call `lead_session` first of all.
+pub fn spawn_detached(program: &Path, args: &[String]) -> std::io::Result<()> {
+    Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .current_dir("/")
+        .spawn()
+        .map(drop)
+}
+
+/// Leaves the terminal and its signals behind.
+pub fn lead_session() {
+    // fails only for a process that leads one already
+    let _ = rustix::process::setsid();
+}
+
+/// A program of this toolkit: beside the running one.
+pub fn sibling(name: &str) -> anyhow::Result<PathBuf> {
+    use anyhow::Context;
+    let exe = std::env::current_exe().context("own path")?;
+    let path = exe.with_file_name(name);
+    anyhow::ensure!(path.is_file(), "{}: not there: install the programs side by side", path.display());
+    Ok(path)
+}
+
+/// Whether a program is to be found on PATH.
+pub fn on_path(program: &str) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let runs = |p: PathBuf| std::fs::metadata(p).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
+    if program.contains('/') {
+        return runs(program.into());
+    }
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|d| runs(d.join(program))))
+}

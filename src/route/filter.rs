@@ -1,0 +1,53 @@
+//! What keeps a session from taking a task at all, each with a reason to print.
+
+use super::{Match, Slot, Wanted, World, place_match};
+use crate::session::Condition;
+
+/// The first reason, `None` when the session may take the task now.
+pub fn reason(w: &Wanted, s: &Slot, slots: &[Slot], world: &World) -> Option<String> {
+    let session = s.session;
+    if let Some(name) = w.task.session.as_ref().filter(|n| **n != session.name) {
+        return Some(format!("the task wants session '{name}'"));
+    }
+    if let Some(why) = &session.paused {
+        return Some(format!("paused: {why}"));
+    }
+    match &session.condition {
+        Condition::Dead => return Some("dead: no pane fills it".into()),
+        Condition::Blocked(why) => return Some(format!("blocked: {why}")),
+        Condition::Busy(_) | Condition::Idle => {}
+    }
+    if let Some(what) = &s.occupied {
+        return Some(format!("busy: {what}"));
+    }
+    if let Condition::Busy(what) = &session.condition {
+        return Some(format!("busy: {what}"));
+    }
+    if session.shell.is_none() {
+        return Some(format!("provider: no shell runs there, {} needs one", w.task.provider));
+    }
+    if let Some(why) = &w.limited {
+        return Some(format!("rate-limited: {why}"));
+    }
+    if w.context_failed.contains(&session.id) {
+        return Some("the context could not be established there".into());
+    }
+    tree_in_use(w, s, slots, world)
+}
+
+fn tree_in_use(w: &Wanted, s: &Slot, slots: &[Slot], world: &World) -> Option<String> {
+    let tree = w.task.tree.as_ref()?;
+    let branch = &w.task.context.git_branch;
+    if let Some((_, _, task)) = world.trees.iter().find(|(t, b, _)| t == tree && b != branch) {
+        return Some(format!("tree in use: task {task} works in {tree} on another branch"));
+    }
+    let place = &s.session.place;
+    // a switch would pull the branch from under whoever works there
+    if branch.is_none() || place_match(w.task, place.working_dir.as_deref(), place.git_branch.as_deref()) == Match::Full {
+        return None;
+    }
+    let there = |o: &&Slot| o.session.id != s.session.id && o.session.place.tree.as_ref() == Some(tree);
+    let works = |o: &&Slot| matches!(o.session.condition, Condition::Busy(_)) && o.session.place.git_branch != *branch;
+    let other = slots.iter().filter(there).find(works)?;
+    Some(format!("tree in use: session '{}' works in {tree}", other.session.name))
+}

@@ -1,0 +1,213 @@
+//! A session: a named slot that one tmux pane fills, and the incarnation that fills it now.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::when::Ms;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SessionId(pub i64);
+
+/// What fills a slot: never the same twice, also when the pane's id is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incarnation {
+    /// tmux's socket path.
+    pub socket: String,
+    pub server_pid: i64,
+    /// `%N`
+    pub pane_id: String,
+    pub pane_pid: i64,
+    /// Start time of the pane's process (clock ticks since boot on Linux).
+    pub pane_start: i64,
+    pub boot_id: String,
+}
+
+/// A process that cannot be mistaken for a later one with its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    pub pid: i64,
+    pub start: i64,
+    pub boot: String,
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.pid, self.start, self.boot)
+    }
+}
+
+impl std::str::FromStr for Process {
+    type Err = ();
+    fn from_str(s: &str) -> Result<Process, ()> {
+        let mut parts = s.splitn(3, ':');
+        let mut next = || parts.next().ok_or(());
+        let (pid, start) = (next()?.parse().map_err(|_| ())?, next()?.parse().map_err(|_| ())?);
+        Ok(Process { pid, start, boot: next()?.to_owned() })
+    }
+}
+
+/// Where a session is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub working_dir: Option<String>,
+    pub git_branch: Option<String>,
+    /// Top level of the repository, or the directory itself outside one.
+    pub tree: Option<String>,
+}
+
+/// Whether a line may be typed into the pane now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", content = "why", rename_all = "snake_case")]
+pub enum Condition {
+    /// A shell at an empty prompt.
+    Idle,
+    /// Something runs there.
+    Busy(String),
+    /// A shell, but not at an empty prompt, or a pane that does not take input: the reason.
+    Blocked(String),
+    /// No pane fills the slot.
+    Dead,
+}
+
+impl Condition {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Condition::Idle => "idle",
+            Condition::Busy(_) => "busy",
+            Condition::Blocked(_) => "blocked",
+            Condition::Dead => "dead",
+        }
+    }
+
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Condition::Busy(w) | Condition::Blocked(w) => Some(w),
+            Condition::Idle | Condition::Dead => None,
+        }
+    }
+}
+
+/// A slot as stored.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub id: SessionId,
+    pub name: String,
+    /// The label that earns a task of that provider its bonus.
+    pub provider: Option<String>,
+    pub paused: Option<String>,
+    pub incarnation: Incarnation,
+    pub condition: Condition,
+    pub shell: Option<String>,
+    pub place: Place,
+    /// The prompt: last row seen, at which line of the pane's history, and the row known to be empty.
+    pub prompt: Prompt,
+    pub last_active_at: Option<Ms>,
+    pub last_group: Option<String>,
+    pub seen_at: Option<Ms>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompt {
+    pub row: Option<String>,
+    pub line: Option<i64>,
+    pub known: Option<String>,
+}
+
+/// The row at the cursor of a pane, as far as it tells an empty prompt from a draft.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub before_cursor: String,
+    pub after_cursor: String,
+    /// Lines of the pane above this one, history included: another number is another prompt.
+    pub line: i64,
+}
+
+/// Glyphs that end the prompts people use. `>` counts only behind a path or `@`: alone it is also PS2.
+const GLYPHS: &[char] = &['$', '#', '%', '❯', '➜', 'λ', '»', '›'];
+
+impl Prompt {
+    /// Takes in a row; the same text at two different prompts is learned as the empty one, since a draft
+    /// does not outlive the command it becomes.
+    pub fn learn(&mut self, row: &Row) {
+        let text = row.before_cursor.trim_end();
+        let again = self.row.as_deref() == Some(text) && self.line.is_some_and(|l| l != row.line);
+        if again && !text.is_empty() && row.after_cursor.trim().is_empty() && !is_continuation(text) {
+            self.known = Some(text.to_owned());
+        }
+        self.row = Some(text.to_owned());
+        self.line = Some(row.line);
+    }
+
+    /// Whether nothing is typed at the cursor. An unknown prompt is not empty.
+    pub fn is_empty(&self, row: &Row) -> Result<(), String> {
+        let text = row.before_cursor.trim_end();
+        if !row.after_cursor.trim().is_empty() {
+            return Err(format!("text stands after the cursor: {:?}", row.after_cursor.trim()));
+        }
+        if self.known.as_deref() == Some(text) || is_plain_prompt(text) {
+            return Ok(());
+        }
+        if text.is_empty() {
+            return Err("no prompt stands before the cursor".into());
+        }
+        Err(format!("not known to be an empty prompt, a draft may stand there: {text:?}"))
+    }
+}
+
+/// A row that ends with the first glyph in it: what is typed behind a prompt would stand after that glyph.
+fn is_plain_prompt(text: &str) -> bool {
+    let placed = |before: &str| before.contains(['/', '~', '@', ':']);
+    let first = text.char_indices().find(|(at, c)| GLYPHS.contains(c) || (*c == '>' && placed(&text[..*at])));
+    first.is_some_and(|(at, c)| at + c.len_utf8() == text.len()) && !is_continuation(text)
+}
+
+/// PS2 of bash and zsh: `>`, `dquote>`, `for else>`.
+fn is_continuation(text: &str) -> bool {
+    text.strip_suffix('>').is_some_and(|s| s.chars().all(|c| c.is_ascii_lowercase() || c == ' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(before: &str, line: i64) -> Row {
+        Row { before_cursor: before.into(), after_cursor: String::new(), line }
+    }
+
+    #[test]
+    fn plain_prompts_are_empty_and_drafts_behind_them_are_not() {
+        let p = Prompt::default();
+        for ok in ["$ ", "root@host:/tmp# ", "~/src/orch (main) $ ", "user@host ~> ", "❯ ", "host% ", "bash-5.2$ "] {
+            assert_eq!(p.is_empty(&row(ok, 1)), Ok(()), "{ok}");
+        }
+        for draft in ["$ ls", "root@host:/tmp# rm -rf $ ", "$ echo # ", "❯ git commit", "user@host ~> cat > ", "$ a $", "$ls $"] {
+            assert!(p.is_empty(&row(draft, 1)).is_err(), "{draft}");
+        }
+        for not in ["> ", "dquote> ", "cmdand quote> ", "", "➜  proj git:(main) ✗ "] {
+            assert!(p.is_empty(&row(not, 1)).is_err(), "{not}");
+        }
+    }
+
+    #[test]
+    fn an_unusual_prompt_is_learned_from_two_prompts_and_a_standing_draft_is_not() {
+        let mut p = Prompt::default();
+        let odd = "➜  proj git:(main) ✗ ";
+        p.learn(&row(odd, 3));
+        p.learn(&row(odd, 3));
+        assert!(p.is_empty(&row(odd, 3)).is_err(), "the same prompt seen twice proves nothing");
+        p.learn(&row(odd, 9));
+        assert_eq!(p.is_empty(&row(odd, 9)), Ok(()));
+        assert!(p.is_empty(&row("➜  proj git:(main) ✗ make", 9)).is_err());
+        for l in [1, 2] {
+            p.learn(&row("> ", l));
+        }
+        assert!(p.is_empty(&row("> ", 3)).is_err());
+    }
+
+    #[test]
+    fn text_right_of_the_cursor_is_a_draft() {
+        let r = Row { before_cursor: "$ ".into(), after_cursor: "s".into(), line: 1 };
+        assert!(Prompt::default().is_empty(&r).is_err());
+    }
+}

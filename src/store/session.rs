@@ -1,0 +1,184 @@
+//! Sessions: slots, what fills them, and what was seen of it.
+
+use anyhow::{Context as _, bail};
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::Store;
+use crate::session::{Condition, Incarnation, Place, Prompt, Session, SessionId};
+use crate::when::Ms;
+
+const COLUMNS: &str = "id, name, provider, paused, socket, server_pid, pane_id, pane_pid, pane_start, boot_id, condition, \
+     condition_why, shell, working_dir, git_branch, tree, prompt, last_active_at, seen_at, \
+     (select t.group_name from attempts a join tasks t on t.id = a.task_id where a.session_id = sessions.id \
+      order by a.id desc limit 1) as last_group";
+
+/// What one look at a pane gave.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub incarnation: Incarnation,
+    pub condition: Condition,
+    pub shell: Option<String>,
+    pub place: Place,
+    pub prompt: Prompt,
+}
+
+impl Store {
+    pub fn sessions(&self) -> anyhow::Result<Vec<Session>> {
+        let mut s = self.db.prepare(&format!("select {COLUMNS} from sessions order by name"))?;
+        let rows = s.query_map([], read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    pub fn session(&self, name: &str) -> anyhow::Result<Option<Session>> {
+        let sql = format!("select {COLUMNS} from sessions where name = ?1");
+        Ok(self.db.query_row(&sql, [name], read).optional()?)
+    }
+
+    /// The session, or an error that names it.
+    pub fn need_session(&self, name: &str) -> anyhow::Result<Session> {
+        self.session(name)?.with_context(|| format!("no session '{name}': see orch-ls sessions, orch-ctx adopt"))
+    }
+
+    /// Makes a slot, or gives a slot whose pane is gone to a new one. A slot that a living pane fills is refused.
+    pub fn adopt(&mut self, name: &str, provider: Option<&str>, seen: &Seen, now: Ms) -> anyhow::Result<()> {
+        self.write(|tx| {
+            let i = &seen.incarnation;
+            let taken: Option<String> = tx
+                .query_row(
+                    "select name from sessions where socket = ?1 and pane_id = ?2 and server_pid = ?3 \
+                     and pane_pid = ?4 and name <> ?5 and condition <> 'dead'",
+                    params![i.socket, i.pane_id, i.server_pid, i.pane_pid, name],
+                    |r| r.get(0),
+                )
+                .optional()?;
+            if let Some(other) = taken {
+                bail!("pane {}: already adopted as '{other}'", i.pane_id);
+            }
+            // another server's or an ended process's pane may have had the same id
+            tx.execute(
+                "update sessions set condition = 'dead', condition_why = null where socket = ?1 and pane_id = ?2 and name <> ?3",
+                params![i.socket, i.pane_id, name],
+            )?;
+            tx.execute(
+                "insert into sessions (name, provider, socket, server_pid, pane_id, pane_pid, pane_start, boot_id, condition) \
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'dead') \
+                 on conflict (name) do update set provider = coalesce(?2, provider), socket = ?3, server_pid = ?4, \
+                 pane_id = ?5, pane_pid = ?6, pane_start = ?7, boot_id = ?8, prompt = '{}'",
+                params![name, provider, i.socket, i.server_pid, i.pane_id, i.pane_pid, i.pane_start, i.boot_id],
+            )?;
+            see(tx, name, seen, now)
+        })
+    }
+
+    /// Takes in what was seen of the slots' panes in one look; `None`: no pane fills the slot any more.
+    pub fn see(&mut self, looks: &[(String, Option<Seen>)], now: Ms) -> anyhow::Result<()> {
+        self.write(|tx| {
+            for (name, seen) in looks {
+                match seen {
+                    Some(seen) => see(tx, name, seen, now)?,
+                    None => {
+                        tx.execute(
+                            "update sessions set condition = 'dead', condition_why = null, seen_at = ?2 where name = ?1",
+                            params![name, now],
+                        )?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets a slot: its pane is never typed into again. Its attempts stay on the record.
+    pub fn forget(&mut self, name: &str) -> anyhow::Result<()> {
+        let session = self.need_session(name)?;
+        self.write(|tx| {
+            let open: Option<i64> = tx
+                .query_row(
+                    "select task_id from attempts where session_id = ?1 \
+                     and state in ('claimed','sending','running','waiting','unknown')",
+                    [session.id.0],
+                    |r| r.get(0),
+                )
+                .optional()?;
+            if let Some(task) = open {
+                bail!("session '{name}' has task {task} open: orch-ctl cancel {task} first");
+            }
+            tx.execute("update attempts set session_id = null where session_id = ?1", [session.id.0])?;
+            tx.execute("update events set session_id = null where session_id = ?1", [session.id.0])?;
+            tx.execute("delete from sessions where id = ?1", [session.id.0])?;
+            Ok(())
+        })
+    }
+
+    /// Pauses (with a reason) or resumes (without) a session.
+    pub fn pause(&mut self, name: &str, why: Option<&str>) -> anyhow::Result<()> {
+        self.need_session(name)?;
+        self.write(|tx| {
+            tx.execute("update sessions set paused = ?2 where name = ?1", params![name, why])?;
+            Ok(())
+        })
+    }
+
+    /// Ends and starts of attempts in a session: (in the last hour, in this tree, of those completed).
+    pub fn history(&self, id: SessionId, tree: Option<&str>, now: Ms) -> anyhow::Result<(i64, i64, i64)> {
+        Ok(self.db.query_row(
+            "select count(*) filter (where claimed_at > ?3), \
+                    count(*) filter (where tree = ?2 and state in ('completed', 'failed', 'lost')), \
+                    count(*) filter (where tree = ?2 and state = 'completed') \
+             from (select * from attempts where session_id = ?1 order by id desc limit 200)",
+            params![id.0, tree, now - 3_600_000],
+            |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
+        )?)
+    }
+}
+
+fn see(tx: &rusqlite::Transaction, name: &str, seen: &Seen, now: Ms) -> anyhow::Result<()> {
+    tx.execute(
+        "update sessions set condition = ?2, condition_why = ?3, shell = ?4, working_dir = ?5, git_branch = ?6, \
+         tree = ?7, prompt = ?8, seen_at = ?9 where name = ?1",
+        params![
+            name,
+            seen.condition.as_str(),
+            seen.condition.why(),
+            seen.shell,
+            seen.place.working_dir,
+            seen.place.git_branch,
+            seen.place.tree,
+            serde_json::to_string(&seen.prompt)?,
+            now,
+        ],
+    )?;
+    Ok(())
+}
+
+fn read(r: &Row) -> rusqlite::Result<Session> {
+    let why = || Ok::<_, rusqlite::Error>(r.get::<_, Option<String>>("condition_why")?.unwrap_or_default());
+    let condition = match r.get::<_, String>("condition")?.as_str() {
+        "idle" => Condition::Idle,
+        "busy" => Condition::Busy(why()?),
+        "blocked" => Condition::Blocked(why()?),
+        _ => Condition::Dead,
+    };
+    Ok(Session {
+        id: SessionId(r.get("id")?),
+        name: r.get("name")?,
+        provider: r.get("provider")?,
+        paused: r.get("paused")?,
+        incarnation: Incarnation {
+            socket: r.get("socket")?,
+            server_pid: r.get("server_pid")?,
+            pane_id: r.get("pane_id")?,
+            pane_pid: r.get("pane_pid")?,
+            pane_start: r.get("pane_start")?,
+            boot_id: r.get("boot_id")?,
+        },
+        condition,
+        shell: r.get("shell")?,
+        place: Place { working_dir: r.get("working_dir")?, git_branch: r.get("git_branch")?, tree: r.get("tree")? },
+        prompt: serde_json::from_str(&r.get::<_, String>("prompt")?).unwrap_or_default(),
+        last_active_at: r.get("last_active_at")?,
+        last_group: r.get("last_group")?,
+        seen_at: r.get("seen_at")?,
+    })
+}
+

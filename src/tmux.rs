@@ -1,0 +1,216 @@
+//! tmux: one server, its panes, what stands on them, and the one way to type.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::session::Row;
+
+/// Which server is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tmux {
+    socket: Socket,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Socket {
+    Default,
+    Name(OsString),
+    Path(PathBuf),
+}
+
+/// A pane as `list-panes` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pane {
+    /// `%N`
+    pub id: String,
+    pub pid: i64,
+    pub server_pid: i64,
+    pub dead: bool,
+    pub in_mode: bool,
+    pub input_off: bool,
+    pub synchronized: bool,
+    pub tty: String,
+    /// How many panes its tmux session has.
+    pub siblings: usize,
+    /// `SESSION:WINDOW.PANE`
+    pub address: String,
+    pub session: String,
+}
+
+/// The server's panes at one moment.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// The socket's path: names the server for good.
+    pub socket: String,
+    pub panes: Vec<Pane>,
+}
+
+// names that a person may choose come last, where they cannot be taken for another field
+const FORMAT: &str = "#{pane_id} #{pane_pid} #{pid} #{pane_dead} #{pane_in_mode} #{pane_input_off} \
+     #{?pane_synchronized,1,0} #{window_index} #{pane_index} #{pane_tty} #{session_name}";
+
+impl Tmux {
+    /// `ORCH_TMUX` (a name for -L or a path for -S), else `$TMUX`, else the default server.
+    pub fn from_env() -> Tmux {
+        let set = |n: &str| std::env::var_os(n).filter(|v| !v.is_empty());
+        let socket = if let Some(v) = set("ORCH_TMUX") {
+            if v.to_string_lossy().contains('/') { Socket::Path(v.into()) } else { Socket::Name(v) }
+        } else if let Some(v) = set("TMUX") {
+            Socket::Path(v.to_string_lossy().rsplitn(3, ',').last().unwrap_or_default().into())
+        } else {
+            Socket::Default
+        };
+        Tmux { socket }
+    }
+
+    pub fn at(path: &str) -> Tmux {
+        Tmux { socket: Socket::Path(path.into()) }
+    }
+
+    fn command(&self) -> Command {
+        let mut c = Command::new("tmux");
+        // UTF-8 in and out whatever the locale is, and no config of the user's for a server that is not there
+        c.arg("-u");
+        match &self.socket {
+            Socket::Default => {}
+            Socket::Name(n) => {
+                c.arg("-L").arg(n);
+            }
+            Socket::Path(p) => {
+                c.arg("-S").arg(p);
+            }
+        }
+        c.env_remove("TMUX").stdin(Stdio::null());
+        c
+    }
+
+    fn run(&self, args: &[&str]) -> anyhow::Result<Output> {
+        self.command().args(args).output().map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => anyhow::anyhow!("tmux: not installed (apt install tmux, brew install tmux)"),
+            _ => anyhow::Error::from(e).context("tmux"),
+        })
+    }
+
+    /// Every pane of the server; `None` where no server answers at that socket.
+    pub fn panes(&self) -> anyhow::Result<Option<Listing>> {
+        let out = self.run(&["display-message", "-p", "#{socket_path}", ";", "list-panes", "-a", "-F", FORMAT])?;
+        let stderr = String::from_utf8_lossy(&out.stderr);
+        if !out.status.success() {
+            if ["no server running", "error connecting", "no sessions", "server exited", "lost server"]
+                .iter()
+                .any(|s| stderr.contains(s))
+            {
+                return Ok(None);
+            }
+            bail!("tmux list-panes: {}", crate::clean::line(stderr.trim()));
+        }
+        let text = String::from_utf8_lossy(&out.stdout);
+        let mut lines = text.lines();
+        let socket = lines.next().unwrap_or_default().to_owned();
+        let mut panes: Vec<Pane> = lines.filter_map(parse).collect();
+        let names: Vec<String> = panes.iter().map(|p| p.session.clone()).collect();
+        for p in &mut panes {
+            p.siblings = names.iter().filter(|n| **n == p.session).count();
+        }
+        Ok(Some(Listing { socket, panes }))
+    }
+
+    /// The rows at the cursors of some panes, in one call.
+    pub fn rows(&self, panes: &[&str]) -> anyhow::Result<Vec<Option<Row>>> {
+        // what stands on a screen cannot guess the mark
+        let mut random = [0u8; 8];
+        getrandom::fill(&mut random).map_err(|e| anyhow::anyhow!("random numbers: {e}"))?;
+        let mark = format!("{} ", crate::context::hex(&random));
+        let mut args: Vec<&str> = Vec::new();
+        let format = format!("{mark}#{{cursor_x}} #{{cursor_y}} #{{history_size}}");
+        for p in panes {
+            if !args.is_empty() {
+                args.push(";");
+            }
+            args.extend(["display-message", "-p", "-t", p, &format, ";", "capture-pane", "-p", "-t", p]);
+        }
+        if args.is_empty() {
+            return Ok(Vec::new());
+        }
+        let out = self.run(&args)?;
+        let text = String::from_utf8_lossy(&out.stdout);
+        let parts: Vec<&str> = text.split(mark.as_str()).skip(1).collect();
+        Ok((0..panes.len()).map(|i| parts.get(i).and_then(|p| row(p))).collect())
+    }
+
+    /// Types a line that holds no control character, and Enter. The leading blank goes first: a shell at a prompt
+    /// shows it, a line editor in a command mode moves nothing and so is found out before it acts on a letter.
+    pub fn type_line(&self, pane: &str, line: &str) -> anyhow::Result<Result<(), String>> {
+        anyhow::ensure!(line.starts_with(' ') && !crate::clean::has_control(line), "not a line to be typed");
+        let cursor = || self.cursor(pane);
+        let before = cursor()?;
+        self.send(pane, &["send-keys", "-l", "-t", pane, "--", " "])?;
+        let begun = std::time::Instant::now();
+        while cursor()? == before {
+            if begun.elapsed() > std::time::Duration::from_millis(500) {
+                return Ok(Err("the shell does not take text (a command mode, or it hangs)".into()));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        // a trailing ; would end the tmux command
+        let rest = match line[1..].strip_suffix(';') {
+            Some(head) => format!("{head}\\;"),
+            None => line[1..].to_owned(),
+        };
+        self.send(pane, &["send-keys", "-l", "-t", pane, "--", &rest, ";", "send-keys", "-t", pane, "Enter"])?;
+        Ok(Ok(()))
+    }
+
+    fn cursor(&self, pane: &str) -> anyhow::Result<String> {
+        let out = self.run(&["display-message", "-p", "-t", pane, "#{cursor_x} #{cursor_y} #{history_size}"])?;
+        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+    }
+
+    fn send(&self, pane: &str, args: &[&str]) -> anyhow::Result<()> {
+        let out = self.run(args)?;
+        if !out.status.success() {
+            bail!("tmux send-keys to {pane}: {}", crate::clean::line(String::from_utf8_lossy(&out.stderr).trim()));
+        }
+        Ok(())
+    }
+}
+
+fn parse(line: &str) -> Option<Pane> {
+    let mut f = line.splitn(11, ' ');
+    let mut next = || f.next();
+    let id = next()?.to_owned();
+    let (pid, server_pid) = (next()?.parse().ok()?, next()?.parse().ok()?);
+    let mut flag = || next().map(|t| t != "0" && !t.is_empty());
+    let (dead, in_mode, input_off, synchronized) = (flag()?, flag()?, flag()?, flag()?);
+    let (window, pane, tty) = (next()?, next()?, next()?.to_owned());
+    let session = next()?.to_owned();
+    let address = format!("{session}:{window}.{pane}");
+    Some(Pane { id, pid, server_pid, dead, in_mode, input_off, synchronized, tty, siblings: 1, address, session })
+}
+
+/// `X Y HISTORY`, then the screen's rows.
+fn row(text: &str) -> Option<Row> {
+    let mut lines = text.lines();
+    let numbers: Vec<usize> = lines.next()?.split(' ').map_while(|n| n.parse().ok()).collect();
+    let [x, y, history] = numbers[..] else { return None };
+    let chars: Vec<char> = lines.nth(y).unwrap_or_default().chars().collect();
+    let mut before: String = chars.iter().take(x).collect();
+    // capture-pane drops trailing blanks
+    before.extend(std::iter::repeat_n(' ', x.saturating_sub(chars.len())));
+    Some(Row { before_cursor: before, after_cursor: chars.iter().skip(x).collect(), line: (history + y) as i64 })
+}
+
+/// Whether a path could be a tmux socket of ours.
+pub fn is_socket(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::metadata(path).is_ok_and(|m| m.file_type().is_socket())
+}
+
+/// `None`: tmux is not installed.
+pub fn version() -> Option<String> {
+    let out = Command::new("tmux").arg("-V").output().ok()?;
+    Some(String::from_utf8(out.stdout).context("version").ok()?.trim().to_owned())
+}

@@ -1,0 +1,123 @@
+//! Times as people write them: RFC 3339, `HH:MM`, durations. `now` always comes in as a value.
+
+use anyhow::{Context as _, bail};
+use jiff::{SignedDuration, Timestamp, Zoned, civil, tz::TimeZone};
+
+use crate::event::Resets;
+
+/// UTC milliseconds.
+pub type Ms = i64;
+
+/// `90s`, `10m`, `2h`, `1h30m`, `250ms`, `1d`, in milliseconds.
+pub fn duration(s: &str) -> anyhow::Result<Ms> {
+    let bad = || format!("'{s}' is no duration: write 90s, 10m, or 2h");
+    let s = s.trim();
+    if s.is_empty() || s.starts_with('-') {
+        bail!(bad());
+    }
+    let d: SignedDuration = match s.strip_suffix('d').map(str::parse::<i64>) {
+        Some(Ok(days)) => SignedDuration::from_hours(days.checked_mul(24).with_context(bad)?),
+        _ => s.parse().ok().with_context(bad)?,
+    };
+    Ms::try_from(d.as_millis()).ok().filter(|ms| *ms >= 0 && *ms < 100 * 365 * 86_400_000).with_context(bad)
+}
+
+/// An instant: RFC 3339, `HH:MM` (the next one in the local zone), or a duration from now.
+pub fn instant(s: &str, now: Ms) -> anyhow::Result<Ms> {
+    if let Ok(t) = s.parse::<Timestamp>() {
+        return Ok(t.as_millisecond());
+    }
+    if let Some(t) = clock(s) {
+        return next(t, now, &TimeZone::system());
+    }
+    match duration(s) {
+        Ok(d) => Ok(now + d),
+        Err(_) => bail!("'{s}' is no time: write 2026-01-31T18:00:00Z, 18:00, or 10m"),
+    }
+}
+
+/// A moment in the past: RFC 3339, `HH:MM` (the last one), or a duration ago.
+pub fn since(s: &str, now: Ms) -> anyhow::Result<Ms> {
+    if let Some(t) = clock(s) {
+        let next = next(t, now, &TimeZone::system())?;
+        return Ok(if next > now { next - 86_400_000 } else { next });
+    }
+    if let Ok(d) = duration(s) {
+        return Ok(now - d);
+    }
+    instant(s, now)
+}
+
+/// RFC 3339 in UTC, to the millisecond.
+pub fn rfc3339(ms: Ms) -> String {
+    Timestamp::from_millisecond(ms).map(|t| format!("{t:.3}")).unwrap_or_else(|_| ms.to_string())
+}
+
+/// The instant at which a limit ends, where its words suffice to know one.
+pub fn resolve(resets: &Resets, now: Ms) -> Option<Ms> {
+    if let Some(at) = &resets.resets_at {
+        return at.parse::<Timestamp>().ok().map(|t| t.as_millisecond());
+    }
+    if let Some(ms) = resets.resets_in_ms {
+        return now.checked_add(ms.try_into().ok()?);
+    }
+    let text = resets.resets_clock.as_deref()?;
+    let zone = match &resets.resets_zone {
+        Some(z) => TimeZone::get(z).ok()?,
+        None => TimeZone::system(),
+    };
+    match text.parse::<civil::DateTime>() {
+        Ok(dated) => dated.to_zoned(zone).ok().map(|z| z.timestamp().as_millisecond()),
+        Err(_) => next(clock(text)?, now, &zone).ok(),
+    }
+}
+
+fn clock(s: &str) -> Option<civil::Time> {
+    let (h, m) = s.split_once(':')?;
+    let short = |t: &str| (1..=2).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_digit());
+    (short(h) && short(m)).then(|| civil::Time::new(h.parse().ok()?, m.parse().ok()?, 0, 0).ok())?
+}
+
+/// The first instant after `now` at which a clock in `zone` shows `time`; across a DST gap, the instant after it.
+fn next(time: civil::Time, now: Ms, zone: &TimeZone) -> anyhow::Result<Ms> {
+    let now = Zoned::new(Timestamp::from_millisecond(now)?, zone.clone());
+    let today = now.date().to_datetime(time).to_zoned(zone.clone())?;
+    let at = if today > now { today } else { now.date().tomorrow()?.to_datetime(time).to_zoned(zone.clone())? };
+    Ok(at.timestamp().as_millisecond())
+}
+
+/// The present. Only programs call it; rules are given the value.
+pub fn now() -> Ms {
+    Timestamp::now().as_millisecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(s: &str) -> Ms {
+        s.parse::<Timestamp>().expect("a time").as_millisecond()
+    }
+
+    #[test]
+    fn durations_are_read_and_nonsense_is_refused() {
+        assert_eq!(duration("90s").expect("s"), 90_000);
+        assert_eq!(duration("10m").expect("m"), 600_000);
+        assert_eq!(duration("2h").expect("h"), 7_200_000);
+        assert_eq!(duration("1d").expect("d"), 86_400_000);
+        assert_eq!(duration("250ms").expect("ms"), 250);
+        for bad in ["", "soon", "-5s", "10", "99999999999999h"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_clock_time_is_the_next_one_in_its_zone_also_on_the_day_the_clocks_change() {
+        let clock = |t: &str, z: &str| Resets { resets_clock: Some(t.into()), resets_zone: Some(z.into()), ..Default::default() };
+        let now = at("2026-03-28T23:30:00Z");
+        assert_eq!(resolve(&clock("03:00", "Europe/Berlin"), now), Some(at("2026-03-29T01:00:00Z")));
+        assert_eq!(resolve(&clock("15:00", "Europe/Berlin"), now), Some(at("2026-03-29T13:00:00Z")));
+        assert_eq!(resolve(&clock("00:15", "UTC"), now), Some(at("2026-03-29T00:15:00Z")));
+        assert_eq!(resolve(&clock("03:00", "Nowhere/Land"), now), None);
+    }
+}
