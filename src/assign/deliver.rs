@@ -12,7 +12,7 @@ use crate::session::{Condition, Session};
 use crate::store::{OpenAttempt, Store};
 use crate::tmux::Tmux;
 use crate::when;
-use crate::{assign::sync, proc};
+use crate::{ctx::sync, proc};
 
 /// How long orch-wrap has to claim its start.
 const TO_START: Duration = Duration::from_secs(2);

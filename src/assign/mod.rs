@@ -2,7 +2,6 @@
 
 pub mod deliver;
 pub mod reap;
-pub mod sync;
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use crate::store::{Candidates, Claim, Claimed, OpenAttempt, Store};
 use crate::task::Task;
 use crate::when::{self, Ms};
 use crate::{git, proc};
-use sync::Which;
+use crate::ctx::sync::{self, Which};
 
 #[derive(Clone, Debug, Default)]
 pub struct Options {
