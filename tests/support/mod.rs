@@ -1,0 +1,4 @@
+//! What the tests stand on: the real clients, and a model API for them to talk to.
+
+pub mod client;
+pub mod stub;
