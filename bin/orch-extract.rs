@@ -1,3 +1,68 @@
 //! orch-extract - what a session said, as events
 
-fn main() {}
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use orch::cli::{self, Answer};
+use orch::event::{Event, TYPES};
+use orch::extract::{Extractor, Format};
+
+/// Read what a session printed and write it as events, one JSON object a line
+#[derive(Parser)]
+#[command(name = env!("CARGO_BIN_NAME"), version = cli::version())]
+struct Args {
+    /// How the input is to be read: auto, text, claude, codex, hook
+    #[arg(long, default_value = "auto", hide_default_value = true)]
+    format: Format,
+
+    /// Write only events of these types
+    #[arg(long, value_name = "TYPE,…", value_delimiter = ',', value_parser = event_type)]
+    only: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    cli::main(run)
+}
+
+fn run(args: Args) -> anyhow::Result<Answer> {
+    let mut extractor = Extractor::new(args.format);
+    let (mut input, mut events) = (io::stdin().lock(), Vec::new());
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let n = match input.read(&mut buffer) {
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e).context("stdin"),
+        };
+        if n == 0 {
+            extractor.finish(None, &mut events);
+            print(&events, &args.only)?;
+            return Ok(Answer::Yes);
+        }
+        extractor.push(&buffer[..n], &mut events);
+        print(&events, &args.only)?;
+        events.clear();
+    }
+}
+
+/// All that one read gave is written before the next may block.
+fn print(events: &[Event], only: &[String]) -> anyhow::Result<()> {
+    let mut text = Vec::new();
+    for event in
+        events.iter().filter(|e| only.is_empty() || only.iter().any(|t| t == e.body.kind()))
+    {
+        serde_json::to_writer(&mut text, event)?;
+        text.push(b'\n');
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(&text).and_then(|()| out.flush()).context("stdout")
+}
+
+fn event_type(name: &str) -> Result<String, String> {
+    match TYPES.contains(&name) {
+        true => Ok(name.to_string()),
+        false => Err(format!("no such event type: {name}")),
+    }
+}

@@ -247,7 +247,67 @@ pub enum Body {
     TaskUnknown(End),
 }
 
+/// Every event type, as `type` spells it.
+pub const TYPES: [&str; 25] = [
+    "session_start",
+    "session_end",
+    "message",
+    "tool_call",
+    "command",
+    "file_change",
+    "code_block",
+    "error",
+    "test_summary",
+    "metric",
+    "usage",
+    "progress",
+    "milestone",
+    "note",
+    "permission_request",
+    "question",
+    "rate_limit",
+    "notification",
+    "truncated",
+    "turn_end",
+    "task_complete",
+    "task_failed",
+    "task_waiting",
+    "task_rate_limited",
+    "task_unknown",
+];
+
 impl Body {
+    /// This event's type, as `type` spells it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Body::SessionStart { .. } => "session_start",
+            Body::SessionEnd { .. } => "session_end",
+            Body::Message { .. } => "message",
+            Body::ToolCall { .. } => "tool_call",
+            Body::Command { .. } => "command",
+            Body::FileChange { .. } => "file_change",
+            Body::CodeBlock { .. } => "code_block",
+            Body::Error { .. } => "error",
+            Body::TestSummary { .. } => "test_summary",
+            Body::Metric { .. } => "metric",
+            Body::Usage { .. } => "usage",
+            Body::Progress { .. } => "progress",
+            Body::Milestone { .. } => "milestone",
+            Body::Note { .. } => "note",
+            Body::PermissionRequest { .. } => "permission_request",
+            Body::Question { .. } => "question",
+            Body::RateLimit { .. } => "rate_limit",
+            Body::Notification { .. } => "notification",
+            Body::Truncated { .. } => "truncated",
+            Body::TurnEnd(_) => "turn_end",
+            Body::TaskComplete(_) => "task_complete",
+            Body::TaskFailed(_) => "task_failed",
+            Body::TaskWaiting(_) => "task_waiting",
+            Body::TaskRateLimited(_) => "task_rate_limited",
+            Body::TaskUnknown(_) => "task_unknown",
+        }
+    }
+
     /// The `task_*` event of an end.
     pub fn task(end: End) -> Body {
         match end.outcome {

@@ -1,0 +1,717 @@
+//! Claude Code: the lines of `--output-format stream-json`, and of its transcript files.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::decoder::{self, Decoder, Sink, by_exit, lenient, parse, unknown};
+use super::fence;
+use super::scan::Scanner;
+use super::{limit, phrase};
+use crate::event::{Body, End, Evidence, Exit, Outcome, Resets, Severity};
+
+/// Tool calls whose result is awaited; more than this many at once are forgotten.
+const OPEN_CALLS: usize = 4096;
+
+#[derive(Default)]
+pub struct Claude {
+    calls: HashMap<String, Call>,
+    /// The number of tool results so far, and which of them was the last success.
+    results: u64,
+    last_success: u64,
+    /// Results that were errors, by the id of their call: for the denials of the last record.
+    refused: HashMap<String, u64>,
+    worked: bool,
+    cost: f64,
+    resets: Option<(Resets, u64)>,
+    session: Option<String>,
+    /// The end of the last turn; none while a turn is open.
+    end: Option<End>,
+    /// A line that was no JSON: what stderr said, where both were joined.
+    stray: Option<String>,
+    transcript: bool,
+    last_text: Option<(String, u64)>,
+    asked: Option<(String, u64)>,
+    interrupted: bool,
+}
+
+struct Call {
+    name: String,
+    /// The command, or the path.
+    object: String,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default, deserialize_with = "lenient")]
+    subtype: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    session_id: Option<String>,
+    #[serde(default, rename = "sessionId", deserialize_with = "lenient")]
+    transcript_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    timestamp: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    parent_tool_use_id: Option<String>,
+    #[serde(default, rename = "isSidechain", deserialize_with = "lenient")]
+    sidechain: Option<bool>,
+    #[serde(default, rename = "isMeta", deserialize_with = "lenient")]
+    meta: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct System {
+    #[serde(default, deserialize_with = "lenient")]
+    cwd: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    model: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    message: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    content: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    summary: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    tool_name: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    error: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    error_status: Option<u16>,
+    #[serde(default, deserialize_with = "lenient")]
+    attempt: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    max_retries: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Spoken {
+    message: Message,
+    #[serde(default, alias = "isApiErrorMessage", deserialize_with = "lenient")]
+    is_api_error_message: Option<bool>,
+    #[serde(default, alias = "apiErrorStatus", deserialize_with = "lenient")]
+    api_error_status: Option<u16>,
+    #[serde(default, alias = "toolUseResult", deserialize_with = "lenient")]
+    tool_use_result: Option<Detail>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    content: Content,
+    #[serde(default, deserialize_with = "lenient")]
+    stop_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Blocks(Vec<Block>),
+    Other(serde::de::IgnoredAny),
+}
+
+impl Default for Content {
+    fn default() -> Content {
+        Content::Blocks(Vec::new())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Block {
+    Text {
+        #[serde(default)]
+        text: String,
+    },
+    ToolUse {
+        id: String,
+        name: String,
+        #[serde(default)]
+        input: Value,
+    },
+    ToolResult {
+        tool_use_id: String,
+        #[serde(default, deserialize_with = "lenient")]
+        is_error: Option<bool>,
+        #[serde(default)]
+        content: Value,
+    },
+    #[serde(other)]
+    Other,
+}
+
+/// What the client adds to a tool's result.
+#[derive(Deserialize)]
+struct Detail {
+    #[serde(default, rename = "type", deserialize_with = "lenient")]
+    kind: Option<String>,
+    #[serde(default, rename = "durationMs", deserialize_with = "lenient")]
+    duration_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Limits {
+    rate_limit_info: LimitInfo,
+}
+
+#[derive(Deserialize)]
+struct LimitInfo {
+    #[serde(default)]
+    status: String,
+    #[serde(default, rename = "resetsAt", deserialize_with = "lenient")]
+    resets_at: Option<i64>,
+    #[serde(default, rename = "rateLimitType", deserialize_with = "lenient")]
+    kind: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Last {
+    #[serde(default, deserialize_with = "lenient")]
+    is_error: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    terminal_reason: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    api_error_status: Option<u16>,
+    #[serde(default, deserialize_with = "lenient")]
+    result: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    errors: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "lenient")]
+    permission_denials: Option<Vec<Denial>>,
+    #[serde(default, deserialize_with = "lenient")]
+    usage: Option<Tokens>,
+    #[serde(default, deserialize_with = "lenient")]
+    total_cost_usd: Option<f64>,
+    #[serde(default, deserialize_with = "lenient")]
+    duration_ms: Option<f64>,
+    #[serde(default, deserialize_with = "lenient")]
+    num_turns: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Denial {
+    #[serde(default)]
+    tool_name: String,
+    #[serde(default)]
+    tool_use_id: String,
+}
+
+#[derive(Deserialize, Default)]
+struct Tokens {
+    #[serde(default, deserialize_with = "lenient")]
+    input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    cache_creation_input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    cache_read_input_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    output_tokens: Option<u64>,
+}
+
+impl Decoder for Claude {
+    fn name(&self) -> &'static str {
+        "claude"
+    }
+
+    fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim();
+        if text.is_empty() {
+            return;
+        }
+        let Some(head) = parse::<Head>(text.as_bytes()) else {
+            if !text.starts_with('{') {
+                self.stray = Some(phrase::first_line(text));
+                sink.put(Body::Note { text: phrase::clip(text, 2000) });
+            }
+            return;
+        };
+        if let Some(id) = head.session_id.as_ref().or(head.transcript_id.as_ref()) {
+            sink.set_session(id);
+        }
+        self.transcript |= head.transcript_id.is_some();
+        sink.set_ts(head.timestamp.clone());
+        let inner = head.parent_tool_use_id.is_some() || head.sidechain == Some(true);
+        match head.kind.as_str() {
+            "system" => self.system(text, &head, sink),
+            "assistant" => self.assistant(text, inner, sink),
+            "user" => self.user(text, inner, head.meta == Some(true), sink),
+            "rate_limit_event" => self.limits(text, sink),
+            "result" => self.result(text, head.subtype.as_deref(), sink),
+            _ => {}
+        }
+    }
+
+    fn end(&self, exit: Option<Exit>) -> Option<End> {
+        if let Some(end) = &self.end {
+            return Some(end.clone());
+        }
+        if self.transcript && exit.is_none() {
+            return Some(self.transcript_end());
+        }
+        let mut end = by_exit(exit, "the stream has no result record for its last turn");
+        if let (Some(reason), Some(stray)) = (&mut end.reason, &self.stray) {
+            reason.push_str(": ");
+            reason.push_str(stray);
+        }
+        Some(end)
+    }
+}
+
+impl Claude {
+    fn system(&mut self, text: &str, head: &Head, sink: &mut Sink<'_>) {
+        let Some(system) = parse::<System>(text.as_bytes()) else { return };
+        match head.subtype.as_deref() {
+            Some("init") => {
+                if self.session != head.session_id {
+                    self.session.clone_from(&head.session_id);
+                    sink.put(Body::SessionStart { cwd: system.cwd, model: system.model });
+                }
+                self.end = None;
+            }
+            Some("api_retry") => {
+                let count = |n: Option<u64>| n.map_or("?".to_string(), |n| n.to_string());
+                sink.put(Body::Error {
+                    severity: Severity::Warning,
+                    message: format!(
+                        "retry {} of {}: {}",
+                        count(system.attempt),
+                        count(system.max_retries),
+                        system.error.as_deref().unwrap_or("unknown")
+                    ),
+                    file: None,
+                    line: None,
+                    column: None,
+                    code: system.error_status.map(|s| s.to_string()),
+                    tool: Some("claude".into()),
+                });
+            }
+            Some("permission_denied") => {
+                sink.put(Body::PermissionRequest {
+                    text: system.message.unwrap_or_default(),
+                    tool: system.tool_name,
+                });
+            }
+            Some("task_notification") => {
+                sink.put(Body::Notification { text: system.summary.unwrap_or_default() });
+            }
+            Some("informational") => {
+                sink.put(Body::Note { text: system.content.unwrap_or_default() });
+            }
+            // Transcripts alone have these; they close a turn.
+            Some("turn_duration" | "stop_hook_summary") if self.transcript => {
+                if self.end.is_none() && self.asked.is_none() && self.last_text.is_some() {
+                    let end = self.spoken_end();
+                    self.close_turn(end, sink);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn assistant(&mut self, text: &str, inner: bool, sink: &mut Sink<'_>) {
+        let Some(spoken) = parse::<Spoken>(text.as_bytes()) else { return };
+        if !inner {
+            self.end = None;
+            self.interrupted = false;
+        }
+        if spoken.is_api_error_message == Some(true) {
+            let words = spoken.message.content.text();
+            let status = spoken.api_error_status;
+            let seq = sink.put(error(&words, status.map(|s| s.to_string())));
+            let limited = status == Some(429) || limit::is_limit(&words);
+            let resets = limited.then(|| self.limited(&words, sink));
+            if self.transcript && !inner {
+                let end = api_end(&words, status, resets, vec![seq]);
+                self.close_turn(end, sink);
+            }
+            return;
+        }
+        let done = spoken.message.stop_reason.as_deref() == Some("end_turn");
+        for block in spoken.message.content.blocks() {
+            match block {
+                Block::Text { text } if !text.trim().is_empty() => {
+                    let role = if inner { "subagent" } else { "assistant" };
+                    let seq = sink.put(Body::Message { role: role.into(), text: text.clone() });
+                    fence::blocks(&text, sink);
+                    if !inner {
+                        self.last_text = Some((text, seq));
+                    }
+                }
+                Block::ToolUse { id, name, input } => self.call(id, name, input, inner, sink),
+                _ => {}
+            }
+        }
+        if self.transcript && !inner && done && self.asked.is_none() {
+            let end = self.spoken_end();
+            self.close_turn(end, sink);
+        }
+    }
+
+    fn call(&mut self, id: String, name: String, input: Value, inner: bool, sink: &mut Sink<'_>) {
+        let field = |key: &str| input.get(key).and_then(Value::as_str).map(str::to_string);
+        let object = field("command").or_else(|| field("file_path")).or(field("notebook_path"));
+        if !inner {
+            self.last_text = None;
+        }
+        let question = match name.as_str() {
+            "AskUserQuestion" => {
+                Some(input["questions"][0]["question"].as_str().unwrap_or("a question").to_string())
+            }
+            "ExitPlanMode" => Some("approve the plan?".to_string()),
+            _ => None,
+        };
+        let todos = input.get("todos").and_then(Value::as_array).map(|todos| {
+            let done = todos.iter().filter(|t| t["status"] == "completed").count();
+            format!("{done}/{} todos", todos.len())
+        });
+        let call = Call { name: name.clone(), object: object.unwrap_or_default() };
+        if self.calls.len() < OPEN_CALLS {
+            self.calls.insert(id.clone(), call);
+        }
+        let seq = sink.put(Body::ToolCall { name, id: Some(id), input: Some(input) });
+        if let Some(text) = question {
+            sink.put(Body::Question { text: text.clone() });
+            self.asked = Some((text, seq));
+        }
+        if let Some(text) = todos {
+            sink.put(Body::Progress { text });
+        }
+    }
+
+    fn user(&mut self, text: &str, inner: bool, meta: bool, sink: &mut Sink<'_>) {
+        let Some(spoken) = parse::<Spoken>(text.as_bytes()) else { return };
+        let detail = spoken.tool_use_result;
+        for block in spoken.message.content.blocks() {
+            match block {
+                Block::ToolResult { tool_use_id, is_error, content } => {
+                    let failed = is_error == Some(true);
+                    self.tool_result(&tool_use_id, failed, &content, detail.as_ref(), sink);
+                }
+                Block::Text { text } if text.starts_with("[Request interrupted by user") => {
+                    self.interrupted = true;
+                    self.end = None;
+                }
+                Block::Text { text } if !inner && !meta && !text.trim().is_empty() => {
+                    self.end = None;
+                    self.asked = None;
+                    self.interrupted = false;
+                    self.last_text = None;
+                    // A finished sub-agent speaks in the user's name.
+                    if text.trim_start().starts_with('<') {
+                        sink.put(Body::Notification { text: phrase::clip(&text, 2000) });
+                    } else {
+                        sink.put(Body::Message { role: "user".into(), text });
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn tool_result(
+        &mut self,
+        id: &str,
+        failed: bool,
+        content: &Value,
+        detail: Option<&Detail>,
+        sink: &mut Sink<'_>,
+    ) {
+        self.results += 1;
+        self.asked = None;
+        if failed {
+            if self.refused.len() < OPEN_CALLS {
+                self.refused.insert(id.to_string(), self.results);
+            }
+        } else {
+            self.last_success = self.results;
+            self.worked = true;
+        }
+        let Some(call) = self.calls.remove(id) else { return };
+        let words = content_text(content);
+        match call.name.as_str() {
+            "Bash" | "PowerShell" => {
+                let code = exit_code(&words, failed);
+                // A denied command did not run.
+                if failed && code.is_none() {
+                    return;
+                }
+                sink.put(Body::Command {
+                    command: call.object,
+                    exit_code: code,
+                    duration_ms: detail.and_then(|d| d.duration_ms),
+                });
+                Scanner::default().whole(&words, sink);
+            }
+            "Write" | "Edit" | "MultiEdit" | "NotebookEdit" if !failed => {
+                let added = detail.and_then(|d| d.kind.as_deref()) == Some("create")
+                    || words.starts_with("File created");
+                let kind = if added { "add" } else { "update" };
+                sink.put(Body::FileChange { path: call.object, kind: kind.into() });
+            }
+            _ => {}
+        }
+    }
+
+    fn limits(&mut self, text: &str, sink: &mut Sink<'_>) {
+        let Some(Limits { rate_limit_info: info }) = parse::<Limits>(text.as_bytes()) else {
+            return;
+        };
+        if info.status == "allowed" {
+            return;
+        }
+        let resets =
+            Resets { resets_at: info.resets_at.and_then(limit::instant), ..Resets::default() };
+        let kind = info.kind.as_deref().unwrap_or("limit");
+        let seq = sink.put(Body::RateLimit {
+            text: format!("{kind}: {}", info.status),
+            resets: resets.clone(),
+        });
+        if info.status == "rejected" {
+            self.resets = Some((resets, seq));
+        }
+    }
+
+    /// A `rate_limit` event, unless this limit was told already.
+    fn limited(&mut self, words: &str, sink: &mut Sink<'_>) -> (Resets, u64) {
+        let mut resets = limit::resets(words);
+        if let Some((told, seq)) = &self.resets {
+            if resets == Resets::default() || resets == *told {
+                return (told.clone(), *seq);
+            }
+            // The record is exact where the words are a wall clock.
+            if told.resets_at.is_some() && resets.resets_at.is_none() {
+                resets = told.clone();
+            }
+        }
+        let seq =
+            sink.put(Body::RateLimit { text: phrase::clip(words, 2000), resets: resets.clone() });
+        self.resets = Some((resets.clone(), seq));
+        (resets, seq)
+    }
+
+    fn result(&mut self, text: &str, subtype: Option<&str>, sink: &mut Sink<'_>) {
+        let Some(last) = parse::<Last>(text.as_bytes()) else { return };
+        let mut because = Vec::new();
+        if let Some(tokens) = &last.usage {
+            let cached = tokens.cache_read_input_tokens.unwrap_or(0);
+            let cost = last.total_cost_usd.map(|total| {
+                // The record carries the session's sum; the event carries this turn's share.
+                let share = (total - self.cost).max(0.0);
+                self.cost = total;
+                share
+            });
+            sink.put(Body::Usage {
+                input_tokens: tokens.input_tokens.unwrap_or(0)
+                    + tokens.cache_creation_input_tokens.unwrap_or(0)
+                    + cached,
+                output_tokens: tokens.output_tokens.unwrap_or(0),
+                cost_usd: cost,
+            });
+        }
+        for (name, value, unit) in
+            [("duration", last.duration_ms, Some("ms")), ("model_turns", last.num_turns, None)]
+        {
+            if let Some(value) = value {
+                sink.put(Body::Metric { name: name.into(), value, unit: unit.map(Into::into) });
+            }
+        }
+        because.extend(self.last_text.as_ref().map(|(_, seq)| *seq));
+        let end = match last.is_error {
+            Some(false) => self.good_end(&last, because),
+            Some(true) => self.bad_end(&last, subtype, because, sink),
+            None => unknown("the result record does not say whether it is an error"),
+        };
+        self.close_turn(end, sink);
+        self.worked = false;
+    }
+
+    fn good_end(&self, last: &Last, because: Vec<u64>) -> End {
+        let words = last.result.clone().unwrap_or_default();
+        let denials = last.permission_denials.as_deref().unwrap_or_default();
+        let blocked = denials.iter().rev().find(|d| {
+            let at = self.refused.get(&d.tool_use_id).copied().unwrap_or(self.results);
+            at > self.last_success || asks(&d.tool_name)
+        });
+        let end = protocol(Outcome::Complete, because);
+        if let Some(denial) = denials.last() {
+            if blocked.is_some() || phrase::asks_approval(&words) {
+                let denial = blocked.unwrap_or(denial);
+                let reason = if asks(&denial.tool_name) {
+                    format!("{} was not answered", denial.tool_name)
+                } else {
+                    format!("permission for {} was denied", denial.tool_name)
+                };
+                return End {
+                    outcome: Outcome::Waiting,
+                    reason: Some(reason),
+                    answer: Some(words),
+                    ..end
+                };
+            }
+        }
+        judge(end, words, self.worked)
+    }
+
+    fn bad_end(
+        &mut self,
+        last: &Last,
+        subtype: Option<&str>,
+        mut because: Vec<u64>,
+        sink: &mut Sink<'_>,
+    ) -> End {
+        let words = match (&last.result, &last.errors) {
+            (Some(result), _) => result.clone(),
+            (None, Some(errors)) => errors.join("; "),
+            _ => String::new(),
+        };
+        let why = last.terminal_reason.as_deref().or(subtype).unwrap_or("error");
+        let limited =
+            last.api_error_status == Some(429) || (why == "api_error" && limit::is_limit(&words));
+        if limited {
+            let (resets, seq) = self.limited(&words, sink);
+            because.push(seq);
+            return api_end(&words, last.api_error_status, Some((resets, seq)), because);
+        }
+        let status = last.api_error_status.map(|s| format!(" {s}")).unwrap_or_default();
+        End {
+            reason: Some(format!("{why}{status}: {}", phrase::first_line(&words))),
+            answer: last.result.clone(),
+            ..protocol(Outcome::Failed, because)
+        }
+    }
+
+    fn close_turn(&mut self, end: End, sink: &mut Sink<'_>) {
+        sink.put(Body::TurnEnd(end.clone()));
+        self.end = Some(end);
+    }
+
+    /// A turn of a transcript that ends with what was said last.
+    fn spoken_end(&self) -> End {
+        let (words, seq) = self.last_text.clone().unwrap_or_default();
+        judge(protocol(Outcome::Complete, vec![seq]), words, true)
+    }
+
+    /// A transcript has no last record: it may still be growing.
+    fn transcript_end(&self) -> End {
+        if self.interrupted {
+            return unknown("interrupted by the user");
+        }
+        if let Some((text, seq)) = &self.asked {
+            return End { reason: Some(text.clone()), ..protocol(Outcome::Waiting, vec![*seq]) };
+        }
+        match &self.last_text {
+            Some((words, seq)) if self.calls.is_empty() => End {
+                evidence: Evidence::Pattern,
+                confidence: 0.5,
+                ..judge(protocol(Outcome::Complete, vec![*seq]), words.clone(), true)
+            },
+            _ => unknown("the transcript ends within a turn"),
+        }
+    }
+}
+
+impl Content {
+    fn blocks(self) -> Vec<Block> {
+        match self {
+            Content::Text(text) => vec![Block::Text { text }],
+            Content::Blocks(blocks) => blocks,
+            Content::Other(_) => Vec::new(),
+        }
+    }
+
+    fn text(self) -> String {
+        let parts = self.blocks().into_iter().filter_map(|b| match b {
+            Block::Text { text } => Some(text),
+            _ => None,
+        });
+        parts.collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn asks(tool: &str) -> bool {
+    matches!(tool, "AskUserQuestion" | "ExitPlanMode")
+}
+
+fn error(words: &str, code: Option<String>) -> Body {
+    Body::Error {
+        severity: Severity::Error,
+        message: words.to_string(),
+        file: None,
+        line: None,
+        column: None,
+        code,
+        tool: Some("claude".into()),
+    }
+}
+
+pub(super) fn protocol(outcome: Outcome, because: Vec<u64>) -> End {
+    End {
+        outcome,
+        evidence: Evidence::Protocol,
+        confidence: 1.0,
+        reason: None,
+        because,
+        ..decoder::unknown("")
+    }
+}
+
+pub(super) fn api_end(
+    words: &str,
+    status: Option<u16>,
+    limited: Option<(Resets, u64)>,
+    because: Vec<u64>,
+) -> End {
+    let code = status.map(|s| format!(" {s}")).unwrap_or_default();
+    let reason = Some(format!("api_error{code}: {}", phrase::first_line(words)));
+    let answer = Some(words.to_string());
+    match limited {
+        Some((resets, _)) => {
+            End { reason, answer, resets, ..protocol(Outcome::RateLimited, because) }
+        }
+        None => End { reason, answer, ..protocol(Outcome::Failed, because) },
+    }
+}
+
+/// A good end, read against its words: a bare question with nothing done waits for its answer;
+/// "could not" stays a success with a note.
+pub(super) fn judge(mut end: End, words: String, worked: bool) -> End {
+    let question = phrase::question(&words);
+    if let Some(question) = question {
+        if !worked && words.len() <= 1000 && !phrase::is_offer(&question) {
+            end.outcome = Outcome::Waiting;
+            end.confidence = 0.6;
+            end.reason = Some(format!("asks: {question}"));
+        } else {
+            end.note = Some(format!("ends with a question: {question}"));
+        }
+    }
+    if let Some(said) = phrase::could_not(&words) {
+        end.note = Some(format!("says: {said}"));
+    }
+    end.answer = Some(words);
+    end
+}
+
+/// The exit code that the client writes before a failed command's output.
+pub(super) fn exit_code(words: &str, failed: bool) -> Option<i64> {
+    if !failed {
+        return Some(0);
+    }
+    let rest = words.strip_prefix("Exit code ")?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..digits].parse().ok()
+}
+
+fn content_text(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => {
+            parts.iter().filter_map(|p| p["text"].as_str()).collect::<Vec<_>>().join("\n")
+        }
+        _ => String::new(),
+    }
+}

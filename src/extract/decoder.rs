@@ -1,0 +1,162 @@
+//! What a decoder of one input format is, and where it puts its events.
+
+use crate::event::{Body, End, Event, Evidence, Exit, Outcome, Resets, Source, VERSION};
+
+/// Longest line of text, and of JSON, that is kept.
+pub const TEXT_CAP: usize = 1 << 20;
+pub const JSON_CAP: usize = 16 << 20;
+
+pub trait Decoder {
+    /// The name that `source.format` carries.
+    fn name(&self) -> &'static str;
+
+    /// Longest line that this decoder wants, from now on.
+    fn cap(&self) -> usize {
+        JSON_CAP
+    }
+
+    fn line(&mut self, line: &[u8], sink: &mut Sink<'_>);
+
+    /// Events that only the end of the input settles.
+    fn close(&mut self, _sink: &mut Sink<'_>) {}
+
+    /// How the input ended, were this its end. None: this format has no end of a task.
+    fn end(&self, exit: Option<Exit>) -> Option<End>;
+}
+
+/// Where in the input an event stands, and whose it is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub format: &'static str,
+    pub line: u64,
+    pub offset: u64,
+    pub session: Option<String>,
+    pub ts: Option<String>,
+}
+
+impl Place {
+    pub fn start(format: &'static str) -> Place {
+        Place { format, line: 0, offset: 0, session: None, ts: None }
+    }
+}
+
+/// Takes events and numbers them.
+pub struct Sink<'a> {
+    out: &'a mut Vec<Event>,
+    seq: &'a mut u64,
+    place: &'a mut Place,
+    ceiling: Evidence,
+}
+
+impl<'a> Sink<'a> {
+    pub fn new(out: &'a mut Vec<Event>, seq: &'a mut u64, place: &'a mut Place) -> Sink<'a> {
+        Sink { out, seq, place, ceiling: Evidence::Protocol }
+    }
+
+    /// Answers with the event's `seq`.
+    pub fn put(&mut self, body: Body) -> u64 {
+        let place = self.place.clone();
+        self.put_at(&place, body)
+    }
+
+    /// Like `put`, for what was read earlier.
+    pub fn put_at(&mut self, place: &Place, mut body: Body) -> u64 {
+        if let Body::TurnEnd(end) = &mut body {
+            end.evidence = end.evidence.min(self.ceiling);
+        }
+        *self.seq += 1;
+        self.out.push(Event {
+            v: VERSION,
+            body,
+            seq: *self.seq,
+            source: Source {
+                format: place.format.to_string(),
+                line: place.line,
+                offset: place.offset,
+            },
+            session_id: place.session.clone(),
+            ts: place.ts.clone(),
+        });
+        *self.seq
+    }
+
+    pub fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    pub fn set_session(&mut self, id: &str) {
+        if self.place.session.as_deref() != Some(id) {
+            self.place.session = Some(id.to_string());
+        }
+    }
+
+    pub fn set_ts(&mut self, ts: Option<String>) {
+        self.place.ts = ts;
+    }
+
+    pub fn set_format(&mut self, format: &'static str) {
+        self.place.format = format;
+    }
+
+    /// From here on, ends rest on no more than this.
+    pub fn set_ceiling(&mut self, ceiling: Evidence) {
+        self.ceiling = ceiling;
+    }
+}
+
+/// An end that rests on nothing.
+pub fn unknown(reason: &str) -> End {
+    End {
+        outcome: Outcome::Unknown,
+        evidence: Evidence::None,
+        confidence: 0.0,
+        reason: Some(reason.to_string()),
+        because: Vec::new(),
+        answer: None,
+        note: None,
+        resets: Resets::default(),
+    }
+}
+
+/// What the process's own end says where the protocol says nothing: an exit of 0 is no proof
+/// that a client which owes a last record did its work.
+pub fn by_exit(exit: Option<Exit>, missing: &str) -> End {
+    match exit {
+        None | Some(Exit::Code(0)) => unknown(missing),
+        Some(exit) => failed_exit(exit),
+    }
+}
+
+pub fn failed_exit(exit: Exit) -> End {
+    let reason = match exit {
+        Exit::Signal(n) => format!("killed by signal {n}"),
+        // A shell reports a signal as 128 + n.
+        Exit::Code(code) if matches!(code - 128, 1 | 2 | 3 | 6 | 9 | 11 | 13 | 15) => {
+            format!("killed by signal {} (exit code {code})", code - 128)
+        }
+        Exit::Code(code) => format!("exit code {code}"),
+    };
+    End {
+        outcome: Outcome::Failed,
+        evidence: Evidence::Exit,
+        confidence: 1.0,
+        reason: Some(reason),
+        ..unknown("")
+    }
+}
+
+/// JSON of this type, if the line is that.
+pub fn parse<'a, T: serde::Deserialize<'a>>(line: &'a [u8]) -> Option<T> {
+    serde_json::from_slice(line).ok()
+}
+
+/// An optional field of any type: what is not a `T` is read as absent, so that one odd field
+/// does not lose the record.
+pub fn lenient<'de, D, T>(d: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    let value: serde_json::Value = serde::Deserialize::deserialize(d)?;
+    Ok(serde_json::from_value(value).ok())
+}

@@ -1,0 +1,190 @@
+//! Usage and rate limits: whether a text speaks of one, and when it says the limit ends.
+
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use regex::Regex;
+
+use crate::event::Resets;
+
+static LIMIT: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:usage|rate|session|weekly|daily|monthly|hourly|opus|\d+-hour|request|token|your)[ _-]limits?\b|\blimit reached\b|\brate[- ]limited\b|\brate_limit_error\b|\bquota\b|\b429\b|\btoo many requests\b|\bout of (?:extra )?(?:usage|credits)\b",
+    )
+});
+static RESET: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\bresets?\b|\b(?:try|retry) again\b|\bretry[- ]after\b|\bavailable again\b|\bretry in\b|limit reached\|\d{10}",
+    )
+});
+static EPOCH: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?:\||resets?(?:_at|At)?\D{1,4})(1\d{9})(?:\d{3})?\b"));
+static INSTANT: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"\b(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?UTC|Z|[+-]\d\d:?\d\d))")
+});
+static SPAN: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b(?:in|after)[:\s]\s*((?:\d+(?:\.\d+)?\s*(?:days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|milliseconds?|ms|[dhms])\b?[\s,]*(?:and\s+)?)+)",
+    )
+});
+static SPAN_PART: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)(\d+(?:\.\d+)?)\s*(milliseconds?|ms|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|[dhms])",
+    )
+});
+static RETRY_AFTER: LazyLock<Regex> =
+    LazyLock::new(|| regex(r#"(?i)\bretry[- ]after"?\s*[:=]\s*"?(\d{1,7})\b"#));
+static CLOCK: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?ix)\b(?:resets?|again|until|available)\b (?:\s+again)? (?:\s*(?:at|on))? [\s:]*
+          (?: (?P<month>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?
+              (?:,?\s+(?P<year>20\d\d))? ,?\s*(?:at\s+)? )?
+          (?P<hour>\d{1,2})(?::(?P<minute>\d\d))?(?::\d\d)?\s*(?P<half>[ap]\.?m\b\.?)?
+          (?:\s*\((?P<zone>[A-Za-z_]+(?:/[A-Za-z_+\-0-9]+)*)\))?",
+    )
+});
+
+fn regex(source: &str) -> Regex {
+    #[allow(clippy::expect_used)]
+    Regex::new(source).expect("a pattern of this file")
+}
+
+/// Speaks of a limit that was met.
+pub fn is_limit(text: &str) -> bool {
+    LIMIT.is_match(text)
+}
+
+/// Says when it ends.
+pub fn has_reset(text: &str) -> bool {
+    RESET.is_match(text)
+}
+
+pub fn instant(epoch_seconds: i64) -> Option<String> {
+    Timestamp::from_second(epoch_seconds).ok().map(|t| t.to_string())
+}
+
+/// When the limit ends, as the text says it; the strongest form that is there.
+pub fn resets(text: &str) -> Resets {
+    let mut resets = Resets::default();
+    if let Some(c) = EPOCH.captures(text) {
+        resets.resets_at = c[1].parse().ok().and_then(instant);
+    } else if let Some(c) = INSTANT.captures(text) {
+        let stamp = c[1].replacen(' ', "T", 1).replace(" UTC", "Z").replace("UTC", "Z");
+        resets.resets_at = stamp.parse::<Timestamp>().ok().map(|t| t.to_string());
+    }
+    if resets.resets_at.is_some() {
+        return resets;
+    }
+    if let Some(c) = RETRY_AFTER.captures(text) {
+        resets.resets_in_ms = c[1].parse::<u64>().ok().map(|s| s * 1000);
+    } else if let Some(c) = SPAN.captures(text) {
+        resets.resets_in_ms = span(&c[1]);
+    } else if let Some(c) = CLOCK.captures(text) {
+        resets.resets_clock = clock(&c);
+        if resets.resets_clock.is_some() {
+            resets.resets_zone = c.name("zone").map(|z| z.as_str().to_string());
+        }
+    }
+    resets
+}
+
+fn span(text: &str) -> Option<u64> {
+    let mut ms = 0.0;
+    for c in SPAN_PART.captures_iter(text) {
+        let unit = c[2].to_ascii_lowercase();
+        let scale = match unit.as_str() {
+            u if u.starts_with("ms") || u.starts_with("mil") => 1.0,
+            u if u.starts_with('d') => 86_400_000.0,
+            u if u.starts_with('h') => 3_600_000.0,
+            u if u.starts_with('m') => 60_000.0,
+            _ => 1000.0,
+        };
+        ms += c[1].parse::<f64>().ok()? * scale;
+    }
+    // A limit that ends in more than a year is a misreading.
+    (ms > 0.0 && ms < 3.2e10).then_some(ms.round() as u64)
+}
+
+fn clock(c: &regex::Captures<'_>) -> Option<String> {
+    let number = |name| c.name(name).and_then(|m| m.as_str().parse::<u32>().ok());
+    let mut hour = number("hour")?;
+    let minute = number("minute").unwrap_or(0);
+    match c.name("half").map(|h| h.as_str().as_bytes()[0].to_ascii_lowercase()) {
+        Some(_) if hour == 0 || hour > 12 => return None,
+        Some(b'p') => hour = hour % 12 + 12,
+        Some(_) => hour %= 12,
+        None => {
+            // A bare number is not a time of day.
+            c.name("minute")?;
+        }
+    }
+    if hour > 23 || minute > 59 {
+        return None;
+    }
+    let time = format!("{hour:02}:{minute:02}");
+    let Some(month) = c.name("month") else { return Some(time) };
+    const MONTHS: [&str; 12] =
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    let name = month.as_str().to_ascii_lowercase();
+    let month = MONTHS.iter().position(|m| *m == name)? + 1;
+    let day = number("day").filter(|d| (1..=31).contains(d))?;
+    Some(match number("year") {
+        Some(year) => format!("{year}-{month:02}-{day:02}T{time}"),
+        None => format!("{month:02}-{day:02}T{time}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_limit, resets};
+    use crate::event::Resets;
+
+    fn clock(at: &str, zone: Option<&str>) -> Resets {
+        Resets {
+            resets_clock: Some(at.into()),
+            resets_zone: zone.map(Into::into),
+            ..Resets::default()
+        }
+    }
+
+    #[test]
+    fn reads_every_form_that_the_clients_print() {
+        let ms = |n| Resets { resets_in_ms: Some(n), ..Resets::default() };
+        for (text, want) in [
+            (
+                "You've hit your limit · resets 3pm (Europe/Berlin)",
+                clock("15:00", Some("Europe/Berlin")),
+            ),
+            ("5-hour limit reached ∙ resets 12:30am", clock("00:30", None)),
+            ("You have reached your usage limit. It resets at 5pm.", clock("17:00", None)),
+            ("try again at 4:05 PM.", clock("16:05", None)),
+            ("or try again at Oct 9th, 2025 4:05 PM.", clock("2025-10-09T16:05", None)),
+            (
+                "resets Oct 6, 1pm (America/New_York)",
+                clock("10-06T13:00", Some("America/New_York")),
+            ),
+            ("try again in 3 days 2 hours 5 minutes.", ms(266_700_000)),
+            ("Please try again in 1.5s", ms(1_500)),
+            ("Please try again in 6m0s.", ms(360_000)),
+            ("retry-after: 30", ms(30_000)),
+            ("rate limit; nothing about its end", Resets::default()),
+            ("try again in a moment", Resets::default()),
+            ("resets Monday", Resets::default()),
+        ] {
+            assert_eq!(resets(text), want, "{text}");
+        }
+        let at = resets("Claude AI usage limit reached|1750000000").resets_at;
+        assert_eq!(at.as_deref(), Some("2025-06-15T15:06:40Z"));
+        let at = resets("quota, available again 2025-10-01 12:00 UTC").resets_at;
+        assert_eq!(at.as_deref(), Some("2025-10-01T12:00:00Z"));
+    }
+
+    #[test]
+    fn a_limit_needs_its_own_word() {
+        assert!(is_limit(
+            "API Error: 429 {\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\""
+        ));
+        assert!(is_limit("You've hit your limit · resets 3pm"));
+        assert!(!is_limit("the line limit of 80 columns"));
+    }
+}

@@ -1,0 +1,184 @@
+//! Codex's rollout files: what a session left on disk.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::claude::{judge, protocol};
+use super::codex::{error, unwrap};
+use super::decoder::{Sink, by_exit, parse, unknown};
+use super::scan::Scanner;
+use super::{fence, limit, phrase};
+use crate::event::{Body, End, Exit, Outcome, Severity};
+
+const OPEN_CALLS: usize = 4096;
+
+#[derive(Default)]
+pub struct Rollout {
+    end: Option<End>,
+    answer: Option<(String, u64)>,
+    failure: Option<(String, u64)>,
+    commands: HashMap<String, String>,
+    worked: bool,
+    aborted: bool,
+}
+
+#[derive(Deserialize)]
+struct Record {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    timestamp: Option<String>,
+    payload: Value,
+}
+
+impl Rollout {
+    /// A rollout line wraps its record in a payload; `exec --json` does not.
+    pub fn is_record(text: &str) -> bool {
+        let head = text.get(..200).unwrap_or(text);
+        head.starts_with('{') && head.contains("\"payload\":")
+    }
+
+    pub fn record(&mut self, text: &str, sink: &mut Sink<'_>) {
+        let Some(record) = parse::<Record>(text.as_bytes()) else { return };
+        sink.set_ts(record.timestamp);
+        let payload = &record.payload;
+        let field = |key: &str| payload[key].as_str().unwrap_or_default().to_string();
+        match (record.kind.as_str(), payload["type"].as_str().unwrap_or_default()) {
+            ("session_meta", _) => {
+                sink.set_session(&field("id"));
+                let cwd = payload["cwd"].as_str().map(str::to_string);
+                sink.put(Body::SessionStart { cwd, model: None });
+            }
+            ("event_msg", "task_started") => {
+                self.end = None;
+                self.answer = None;
+                self.failure = None;
+                self.worked = false;
+                self.aborted = false;
+            }
+            ("event_msg", "user_message") => {
+                self.end = None;
+                sink.put(Body::Message { role: "user".into(), text: field("message") });
+            }
+            ("event_msg", "agent_message") => {
+                let text = field("message");
+                let role = "assistant".to_string();
+                let seq = sink.put(Body::Message { role, text: text.clone() });
+                fence::blocks(&text, sink);
+                self.answer = Some((text, seq));
+            }
+            ("event_msg", "error") => {
+                let words = unwrap(&field("message"));
+                let seq = sink.put(error(Severity::Error, &words));
+                self.failure = Some((words, seq));
+            }
+            ("event_msg", "task_complete") => self.complete(payload, sink),
+            ("event_msg", "turn_aborted") => self.aborted = true,
+            ("event_msg", "exec_approval_request" | "apply_patch_approval_request") => {
+                let text = payload["command"].to_string();
+                sink.put(Body::PermissionRequest { text, tool: None });
+            }
+            ("response_item", "function_call" | "local_shell_call" | "custom_tool_call") => {
+                self.call(payload, sink);
+            }
+            ("response_item", "function_call_output" | "custom_tool_call_output") => {
+                self.output(payload, sink);
+            }
+            _ => {}
+        }
+    }
+
+    pub fn end(&self, exit: Option<Exit>) -> End {
+        match &self.end {
+            Some(end) => end.clone(),
+            None if self.aborted => unknown("interrupted by the user"),
+            None => by_exit(exit, "the rollout ends within a turn"),
+        }
+    }
+
+    fn complete(&mut self, payload: &Value, sink: &mut Sink<'_>) {
+        let failed = payload["error"]["message"].as_str().or(payload["error"].as_str());
+        let failure = match failed {
+            Some(words) => Some((words.to_string(), 0)),
+            None if payload["last_agent_message"].is_null() => self.failure.take(),
+            None => None,
+        };
+        let end = if let Some((words, seq)) = failure {
+            let limited = limit::is_limit(&words);
+            let outcome = if limited { Outcome::RateLimited } else { Outcome::Failed };
+            let because = if seq > 0 { vec![seq] } else { Vec::new() };
+            let mut end = protocol(outcome, because);
+            end.reason = Some(phrase::first_line(&words));
+            if limited {
+                end.resets = limit::resets(&words);
+            }
+            end
+        } else {
+            let last = payload["last_agent_message"].as_str().map(str::to_string);
+            let (told, because) = match self.answer.take() {
+                Some((words, seq)) => (words, vec![seq]),
+                None => (String::new(), Vec::new()),
+            };
+            let complete = protocol(Outcome::Complete, because);
+            judge(complete, last.unwrap_or(told), self.worked)
+        };
+        sink.put(Body::TurnEnd(end.clone()));
+        self.end = Some(end);
+    }
+
+    fn call(&mut self, payload: &Value, sink: &mut Sink<'_>) {
+        let name = payload["name"].as_str().unwrap_or("shell").to_string();
+        let id = payload["call_id"].as_str().unwrap_or_default().to_string();
+        let input = match payload["arguments"].as_str() {
+            Some(json) => serde_json::from_str(json).unwrap_or(Value::Null),
+            None => payload["input"].clone(),
+        };
+        let command = match input.get("command").or(input.get("cmd")) {
+            Some(Value::String(command)) => Some(command.clone()),
+            Some(Value::Array(words)) => {
+                Some(words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
+            }
+            _ => None,
+        };
+        if let Some(command) = command.filter(|_| self.commands.len() < OPEN_CALLS) {
+            self.commands.insert(id.clone(), command);
+        }
+        sink.put(Body::ToolCall { name, id: Some(id), input: Some(input) });
+    }
+
+    fn output(&mut self, payload: &Value, sink: &mut Sink<'_>) {
+        self.worked = true;
+        let id = payload["call_id"].as_str().unwrap_or_default();
+        let Some(command) = self.commands.remove(id) else { return };
+        let raw = payload["output"].as_str().unwrap_or_default();
+        // Older clients wrap the output in JSON with its metadata.
+        let inner: Option<Value> =
+            raw.starts_with('{').then(|| serde_json::from_str(raw).ok()).flatten();
+        let (text, code, seconds) = match &inner {
+            Some(v) => (
+                v["output"].as_str().unwrap_or_default(),
+                v["metadata"]["exit_code"].as_i64(),
+                v["metadata"]["duration_seconds"].as_f64(),
+            ),
+            None => (raw, header_code(raw), None),
+        };
+        sink.put(Body::Command {
+            command,
+            exit_code: code,
+            duration_ms: seconds.map(|s| (s * 1000.0) as u64),
+        });
+        Scanner::default().whole(text, sink);
+    }
+}
+
+/// `Exit code: 0` or `Process exited with code 0` among the first rows of an output.
+fn header_code(text: &str) -> Option<i64> {
+    text.lines().take(6).find_map(|row| {
+        let rest = row
+            .strip_prefix("Exit code: ")
+            .or_else(|| row.strip_prefix("Process exited with code "))?;
+        rest.trim().parse().ok()
+    })
+}

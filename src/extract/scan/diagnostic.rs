@@ -1,0 +1,498 @@
+//! Errors with their place: compilers, linters, tracebacks, failed tests.
+
+use std::collections::VecDeque;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+use super::super::decoder::{Place, Sink};
+use super::super::phrase::clip;
+use super::super::rules::{Rule, Rules};
+use crate::event::{Body, Severity};
+
+/// What a rule's row is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A whole diagnostic, by the groups file, line, column, severity, code, message.
+    Whole(&'static str),
+    /// The head of one whose place follows on a row of its own (`--> file:1:2`).
+    Head,
+    Arrow,
+    EslintFile,
+    EslintItem,
+    Traceback,
+    Frame,
+    Raised,
+    PytestFrame,
+    PytestEnd,
+    PytestMessage,
+    Panic,
+    GoFail,
+    GoItem,
+    GoPanic,
+    GoFrame,
+    StackHead,
+    StackFrame,
+    VitestFrame,
+    ShellcheckFile,
+    ShellcheckItem,
+    RubyFrame,
+    RubyHead,
+    On,
+}
+
+macro_rules! table {
+    ($([$($any:literal),+] $pattern:literal => $make:expr;)+) => {
+        &[$(Rule { any: &[$($any),+], pattern: $pattern, make: $make }),+]
+    };
+}
+
+/// The first rule that fits decides, so the narrower stand first.
+const DIAGNOSTICS: &[Rule<Kind>] = table! {
+    ["Traceback (most recent call last)"] r"^(?P<margin>\s*(?:[|E+] *)*)Traceback \(most recent call last\):?\s*$" => Kind::Traceback;
+    ["File \""] r#"^(?P<margin>[\s|E]*)File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in .*)?\s*$"# => Kind::Frame;
+    ["error[", "error: ", "warning: ", "warning["] r"^\s*(?P<severity>error|warning)(?:\[(?P<code>[\w-]+)\])?: (?P<message>.+)$" => Kind::Head;
+    ["--> "] r"^\s*-->\s+(?P<file>[^\s:][^:]*):(?P<line>\d+):(?P<column>\d+)$" => Kind::Arrow;
+    ["panicked at "] r"^thread '.*'(?: \(\d+\))? panicked at (?:'(?P<message>.*)', )?(?P<file>[^\s':]+):(?P<line>\d+):(?P<column>\d+):?$" => Kind::Panic;
+    ["##[", "::error", "::warning", "::notice"] r"^(?:::|##\[)(?P<severity>error|warning|notice)(?: (?:file=(?P<file>[^,:]+)|[a-zA-Z]+=[^,:]*)(?:,line=(?P<line>\d+))?(?:,(?:col|column)=(?P<column>\d+))?[^\]:]*)?(?:::|\])(?P<message>.*)$" => Kind::Whole("github");
+    ["): error ", "): warning ", "): fatal error ", ") : error ", ") : warning ", ") : fatal error ", "): error TS"] r"^\s*(?:\d+>)?(?P<file>[^\s(][^(]*)\((?P<line>\d+)(?:,(?P<column>\d+))?(?:,\d+,\d+)?\) ?: (?P<severity>fatal error|error|warning)\s+(?P<code>[A-Z]{1,6}\d+)\s*: (?P<message>.*?)(?: \[[^\]]*proj\])?$" => Kind::Whole("");
+    [" - error TS", " - warning TS"] r"^(?P<file>[^\s:][^:]*):(?P<line>\d+):(?P<column>\d+) - (?P<severity>error|warning) (?P<code>TS\d+): (?P<message>.*)$" => Kind::Whole("tsc");
+    [":["] r"^\[(?P<severity>ERROR|WARNING)\] +(?P<file>\S+):\[(?P<line>\d+)(?:,(?P<column>\d+))?\] (?P<message>.*)$" => Kind::Whole("javac");
+    ["CMake Error", "CMake Warning"] r"^CMake (?P<severity>Error|Warning)(?: \(dev\))? at (?P<file>[^:]+):(?P<line>\d+) \((?P<message>.*)\)" => Kind::Whole("cmake");
+    ["e: ", "w: "] r"^(?P<severity>[ew]): (?:file://)?(?P<file>[^\s:]+):(?:\s*\()?(?P<line>\d+)(?:, |:)(?P<column>\d+)\)?:? (?P<message>.*)$" => Kind::Whole("kotlinc");
+    ["cannot format "] r"^error: cannot format (?P<file>.+?): Cannot parse[^:]*: (?P<line>\d+):(?P<column>\d+): (?P<message>.*)$" => Kind::Whole("black");
+    [" on line "] r"^(?:PHP )?(?P<severity>Fatal error|Parse error|Warning): +(?P<message>.*) in (?P<file>\S+) on line (?P<line>\d+)$" => Kind::Whole("php");
+    [": line "] r"^(?P<file>[^\s:]+): line (?P<line>\d+): (?P<message>.*(?:command not found|No such file or directory|syntax error.*|unbound variable|Permission denied|not a valid identifier|unexpected EOF.*))$" => Kind::Whole("bash");
+    ["In "] r"^In (?P<file>\S+) line (?P<line>\d+):$" => Kind::ShellcheckFile;
+    ["SC1", "SC2", "SC3"] r"\b(?P<code>SC\d{4})(?: \((?P<severity>error|warning|info|style)\))?: (?P<message>.*)$" => Kind::ShellcheckItem;
+    [" error ", " warning "] r"^\s+(?P<line>\d+):(?P<column>\d+)\s+(?:[✖⚠×] )?(?P<severity>error|warning)\s+(?P<message>.+?)(?:\s{2,}(?P<code>[\w@/.-]+))?\s*$" => Kind::EslintItem;
+    [": error", ": warning", ": fatal error", ": note", ": runtime error", ": ERROR", ": style", ": info"] r"^(?:\[\w+\] +)?(?P<file>(?:[A-Za-z]:[\\/])?[^\s:(\[][^:]*?):(?P<line>\d+):(?:(?P<column>\d+):)? ?(?P<severity>fatal error|runtime error|error|ERROR|warning|note|style|info):? ?(?:\[(?P<head>[\w/-]+)\]:? )?(?P<message>.*?)(?:\s+\[(?P<code>[\w+=,.-]+)\])?$" => Kind::Whole("");
+    ["Error", "Exception", "Failed", "Exit", "Interrupt"] r"^(?P<file>[^\s:]+\.py):(?P<line>\d+): (?P<message>(?:[\w.]*(?:Error|Exception|Failed|Exit|Interrupt))\b.*)$" => Kind::PytestEnd;
+    [".py:"] r"^(?P<file>[^\s:]+\.py):(?P<line>\d+): (?:in \S.*)?$" => Kind::PytestFrame;
+    ["E  "] r"^E {2,}(?P<message>\S.*)$" => Kind::PytestMessage;
+    [".py:"] r"^(?P<file>[^\s:]+\.py):(?P<line>\d+):(?P<column>\d+): (?P<code>[A-Z]{1,4}\d{2,5}):? (?:\[\*\] )?(?P<message>.*)$" => Kind::Whole("ruff");
+    [".rb:"] r"^(?P<file>[^\s:]+\.rb):(?P<line>\d+):(?P<column>\d+): (?P<severity>[CWEFR]): (?:\[\w+\] )?(?P<code>[\w/]+): (?P<message>.*)$" => Kind::Whole("rubocop");
+    [".go:"] r"^\s+(?P<file>[\w./-]+\.go):(?P<line>\d+): (?P<message>.*)$" => Kind::GoItem;
+    [".go:"] r"^(?:vet: )?(?P<file>(?:[\w.@~-]*/)*[\w.-]+\.go):(?P<line>\d+):(?P<column>\d+): (?P<message>.*)$" => Kind::Whole("go");
+    ["--- FAIL"] r"^\s*--- FAIL" => Kind::GoFail;
+    ["panic: "] r"^panic: (?P<message>.*)$" => Kind::GoPanic;
+    [".go:"] r"^\t(?P<file>/\S+\.go):(?P<line>\d+) \+0x" => Kind::GoFrame;
+    ["❯ "] r"^\s*❯ (?P<file>[^\s:]+):(?P<line>\d+):(?P<column>\d+)\s*$" => Kind::VitestFrame;
+    ["    at ", "\tat "] r"^\s+at (?:.*\()?(?:file://)?(?P<file>(?:[A-Za-z]:)?[^\s():]+\.[cm]?[jt]sx?):(?P<line>\d+):(?P<column>\d+)\)?$" => Kind::StackFrame;
+    ["Error", "● "] r"^\s*(?:● \S.*|(?:Uncaught )?(?P<message>(?:[A-Z]\w*)?Error(?: \[\w+\])?: .*))$" => Kind::StackHead;
+    [".rb:"] r"^\s+(?:# )?(?P<file>[^\s:]+\.rb):(?P<line>\d+):in " => Kind::RubyFrame;
+    [") Error", ") Failure", "Error:", "Failure:"] r"^\s*(?:\d+\) )?(?P<message>Error|Failure):?\s*$" => Kind::RubyHead;
+    [" on "] r"^[\s│|]*on (?P<file>\S+\.tf) line (?P<line>\d+)" => Kind::On;
+    [".swift:", ".m:", ".mm:"] r"^\W*(?:\w{1,4}\W+)?\s(?P<file>/\S+\.(?:swift|mm?|h)):(?P<line>\d+):(?P<column>\d+): (?P<message>.*)$" => Kind::Whole("xcodebuild");
+    ["/", "\\"] r"^(?P<file>(?:/|[A-Za-z]:\\|\./)?[\w@.+ -]+(?:[/\\][\w@.+ \[\]-]+)+\.(?:[cm]?[jt]sx?|vue|svelte|css|scss|html|json|md|astro))$" => Kind::EslintFile;
+    ["Error: ", "Exception: ", "Error", "Exception", "Interrupt", "Exit", "Warning: "] r"^(?P<message>[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning|Failure|NotFound|Timeout|Group|Expired)\b.*)$" => Kind::Raised;
+};
+
+static RULES: LazyLock<Rules<Kind>> = LazyLock::new(|| Rules::new(DIAGNOSTICS));
+static OPTION: LazyLock<Regex> = LazyLock::new(|| {
+    #[allow(clippy::expect_used)]
+    Regex::new(r"^(?:-W|cert-|bugprone-|clang-|modernize-|readability-)")
+        .expect("a pattern of this file")
+});
+
+/// How many rows after its head a diagnostic may still name its place.
+const REACH: u64 = 40;
+/// A redrawn screen tells the same error again.
+const REMEMBERED: usize = 64;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Found {
+    severity: Option<Severity>,
+    message: String,
+    file: Option<String>,
+    line: Option<u64>,
+    column: Option<u64>,
+    code: Option<String>,
+    tool: &'static str,
+}
+
+#[derive(Default)]
+pub struct Diagnostics {
+    rows: u64,
+    head: Option<(Found, u64)>,
+    eslint: Option<String>,
+    traceback: Option<Traceback>,
+    pytest: Vec<Found>,
+    pytest_message: Option<String>,
+    panic: Option<(Found, Place)>,
+    go_fail: bool,
+    go_panic: Option<String>,
+    stack: Option<(String, u64)>,
+    ruby: Option<u64>,
+    shellcheck: Option<(String, u64)>,
+    told: VecDeque<Found>,
+}
+
+/// A Python traceback: frames, the innermost last.
+#[derive(Default)]
+struct Traceback {
+    frames: Vec<(String, u64)>,
+    margin: usize,
+    rows: u64,
+    place: Option<Place>,
+}
+
+impl Diagnostics {
+    /// Answers with the `seq` of an event of severity error.
+    pub fn row(&mut self, row: &str, sink: &mut Sink<'_>) -> Option<u64> {
+        self.rows += 1;
+        if let Some((mut found, place)) = self.panic.take() {
+            found.message = row.trim().to_string();
+            return self.put_at(&place, found, sink);
+        }
+        if row.len() > 4000 {
+            return None;
+        }
+        let raised = self.traceback_row(row, sink);
+        let step = RULES.first(row, |kind, c| self.accept(*kind, c).then(|| (*kind, Found::of(c))));
+        let told = step.and_then(|(kind, found)| self.take(kind, found, row, sink));
+        if row.trim().is_empty() {
+            self.eslint = None;
+        }
+        told.or(raised)
+    }
+
+    pub fn flush(&mut self, sink: &mut Sink<'_>) {
+        if let Some((found, place)) = self.panic.take() {
+            self.put_at(&place, found, sink);
+        }
+    }
+
+    /// Whether a row of this kind means anything now; if not, a later rule may have it.
+    fn accept(&self, kind: Kind, c: &Captures<'_>) -> bool {
+        match kind {
+            Kind::EslintItem => self.eslint.is_some(),
+            Kind::GoItem => self.go_fail,
+            Kind::GoFrame => self.go_panic.is_some(),
+            Kind::RubyFrame => self.ruby.is_some_and(|at| self.rows - at < REACH),
+            Kind::StackFrame => self.stack.as_ref().is_some_and(|s| self.rows - s.1 < REACH),
+            Kind::VitestFrame => self.stack.as_ref().is_some_and(|s| self.rows - s.1 < REACH),
+            Kind::ShellcheckItem => {
+                self.shellcheck.as_ref().is_some_and(|s| self.rows - s.1 < REACH)
+            }
+            Kind::Arrow => self.head.as_ref().is_some_and(|h| self.rows - h.1 < 4),
+            Kind::Raised => false,
+            // Without a place these are but words.
+            Kind::Whole("github") => c.name("message").is_some_and(|m| !m.is_empty()),
+            Kind::Whole("") => plausible(&c["file"]),
+            _ => true,
+        }
+    }
+
+    fn take(
+        &mut self,
+        kind: Kind,
+        mut found: Found,
+        row: &str,
+        sink: &mut Sink<'_>,
+    ) -> Option<u64> {
+        match kind {
+            Kind::Whole(tool) => {
+                found.tool = if tool.is_empty() { guess(&found) } else { tool };
+                self.put(found, sink)
+            }
+            Kind::Head => {
+                self.head = Some((found, self.rows));
+                None
+            }
+            Kind::Arrow => {
+                let (head, _) = self.head.take()?;
+                let tool = if found.file.as_deref().is_some_and(|f| f.ends_with(".py")) {
+                    "ruff"
+                } else {
+                    "rustc"
+                };
+                self.put(
+                    Found {
+                        tool,
+                        file: found.file,
+                        line: found.line,
+                        column: found.column,
+                        ..head
+                    },
+                    sink,
+                )
+            }
+            Kind::EslintFile => {
+                self.eslint = found.file;
+                None
+            }
+            Kind::EslintItem => {
+                found.file.clone_from(&self.eslint);
+                found.tool = "eslint";
+                self.put(found, sink)
+            }
+            Kind::Traceback | Kind::Frame | Kind::Raised => None,
+            Kind::PytestFrame => {
+                if self.pytest.len() < 200 {
+                    self.pytest.push(found);
+                }
+                None
+            }
+            Kind::PytestMessage => {
+                self.pytest_message.get_or_insert(found.message);
+                let frame = self.user_frame()?;
+                let message = self.pytest_message.take().unwrap_or_default();
+                self.put(Found { message, tool: "pytest", ..frame }, sink)
+            }
+            Kind::PytestEnd => {
+                found.tool = "pytest";
+                // The name of the exception stands here, its words on the `E` row.
+                if let Some(message) = self.pytest_message.take() {
+                    found.message = message;
+                }
+                if library(found.file.as_deref().unwrap_or_default()) {
+                    if let Some(frame) = self.user_frame() {
+                        found = Found { file: frame.file, line: frame.line, ..found };
+                    }
+                }
+                self.pytest.clear();
+                self.put(found, sink)
+            }
+            Kind::Panic => {
+                found.tool = "rust";
+                if found.message.is_empty() {
+                    self.panic = Some((found, sink.place()));
+                    return None;
+                }
+                self.put(found, sink)
+            }
+            Kind::GoFail => {
+                self.go_fail = true;
+                None
+            }
+            Kind::GoItem => {
+                found.tool = "go test";
+                self.put(found, sink)
+            }
+            Kind::GoPanic => {
+                self.go_panic = Some(found.message);
+                None
+            }
+            Kind::GoFrame => {
+                let file = found.file.as_deref().unwrap_or_default();
+                if file.contains("/src/runtime/") || file.contains("/src/testing/") {
+                    return None;
+                }
+                let message = format!("panic: {}", self.go_panic.take()?);
+                self.put(Found { message, tool: "go", ..found }, sink)
+            }
+            Kind::StackHead => {
+                let words = if found.message.is_empty() { row.trim() } else { &found.message };
+                self.stack = Some((words.to_string(), self.rows));
+                None
+            }
+            Kind::StackFrame | Kind::VitestFrame => {
+                let file = found.file.as_deref().unwrap_or_default();
+                if file.contains("node_modules/") || file.starts_with("node:") {
+                    return None;
+                }
+                let (message, _) = self.stack.take()?;
+                let tool = if kind == Kind::VitestFrame { "vitest" } else { "node" };
+                self.put(Found { message, tool, ..found }, sink)
+            }
+            Kind::ShellcheckFile => {
+                self.shellcheck = Some((found.file?, self.rows));
+                self.head = Some((Found { line: found.line, ..Found::default() }, self.rows));
+                None
+            }
+            Kind::ShellcheckItem => {
+                found.file = self.shellcheck.as_ref().map(|s| s.0.clone());
+                found.line = self.head.as_ref().and_then(|h| h.0.line);
+                found.tool = "shellcheck";
+                self.put(found, sink)
+            }
+            Kind::RubyHead => {
+                self.ruby = Some(self.rows);
+                None
+            }
+            Kind::RubyFrame => {
+                let file = found.file.as_deref().unwrap_or_default();
+                if file.contains("/gems/") || file.contains("/lib/ruby/") {
+                    return None;
+                }
+                self.ruby = None;
+                found.tool = "ruby";
+                found.message = row.trim().to_string();
+                self.put(found, sink)
+            }
+            Kind::On => {
+                let (head, _) = self.head.take()?;
+                self.put(
+                    Found { tool: "terraform", file: found.file, line: found.line, ..head },
+                    sink,
+                )
+            }
+        }
+    }
+
+    /// Python's own tracebacks span rows of any kind, so they are followed apart.
+    fn traceback_row(&mut self, row: &str, sink: &mut Sink<'_>) -> Option<u64> {
+        if row.contains("Traceback (most recent call last)") {
+            let margin = row.len() - row.trim_start().len();
+            self.traceback =
+                Some(Traceback { margin, place: Some(sink.place()), ..Traceback::default() });
+            return None;
+        }
+        if let Some((file, line)) = frame(row) {
+            let traceback = self.traceback.get_or_insert_with(Traceback::default);
+            if traceback.frames.is_empty() && traceback.place.is_none() {
+                // A syntax error has a frame without the head line.
+                traceback.margin = (row.len() - row.trim_start().len()).saturating_sub(2);
+                traceback.place = Some(sink.place());
+            }
+            if traceback.frames.len() < 1000 {
+                traceback.frames.push((file, line));
+            }
+            traceback.rows = 0;
+            return None;
+        }
+        let traceback = self.traceback.as_mut()?;
+        traceback.rows += 1;
+        if traceback.rows > REACH {
+            self.traceback = None;
+            return None;
+        }
+        let text = row.trim_start();
+        let margin = row.len() - text.len();
+        if text.is_empty() || margin > traceback.margin || traceback.frames.is_empty() {
+            return None;
+        }
+        let traceback = self.traceback.take()?;
+        let name = text.split([':', ' ', '(']).next().unwrap_or_default();
+        let named = name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.')
+            && name.starts_with(|c: char| c.is_alphabetic() || c == '_');
+        if !named {
+            return None;
+        }
+        let own = traceback.frames.iter().rev().find(|(file, _)| !library(file));
+        let (file, line) = own.or(traceback.frames.last())?.clone();
+        let found = Found {
+            severity: None,
+            message: text.to_string(),
+            file: Some(file),
+            line: Some(line),
+            tool: "python",
+            ..Found::default()
+        };
+        self.put(found, sink)
+    }
+
+    /// The innermost frame of a pytest trace that is not a library's.
+    fn user_frame(&mut self) -> Option<Found> {
+        let frames = std::mem::take(&mut self.pytest);
+        let own = frames.iter().rposition(|f| !library(f.file.as_deref().unwrap_or_default()));
+        own.or(frames.len().checked_sub(1)).map(|i| frames[i].clone())
+    }
+
+    fn put(&mut self, found: Found, sink: &mut Sink<'_>) -> Option<u64> {
+        let place = sink.place();
+        self.put_at(&place, found, sink)
+    }
+
+    fn put_at(&mut self, place: &Place, found: Found, sink: &mut Sink<'_>) -> Option<u64> {
+        if self.told.contains(&found) {
+            return None;
+        }
+        if self.told.len() == REMEMBERED {
+            self.told.pop_front();
+        }
+        self.told.push_back(found.clone());
+        let severity = found.severity.unwrap_or(Severity::Error);
+        let seq = sink.put_at(
+            place,
+            Body::Error {
+                severity,
+                message: clip(found.message.trim(), 2000),
+                file: found.file,
+                line: found.line,
+                column: found.column,
+                code: found.code,
+                tool: Some(found.tool.to_string()),
+            },
+        );
+        (severity == Severity::Error).then_some(seq)
+    }
+}
+
+impl Found {
+    fn of(c: &Captures<'_>) -> Found {
+        let text = |name| c.name(name).map(|m| m.as_str());
+        let number = |name| text(name).and_then(|n| n.parse().ok());
+        let severity = text("severity").map(|s| match s.to_ascii_lowercase().as_str() {
+            "warning" | "w" | "c" | "r" | "style" => Severity::Warning,
+            "note" | "notice" | "info" => Severity::Note,
+            _ => Severity::Error,
+        });
+        Found {
+            severity,
+            message: text("message").unwrap_or_default().trim().to_string(),
+            file: text("file").map(|f| f.trim().to_string()),
+            line: number("line"),
+            column: number("column"),
+            code: text("code").or(text("head")).map(str::to_string),
+            tool: "",
+        }
+    }
+}
+
+fn frame(row: &str) -> Option<(String, u64)> {
+    let rest = row.trim_start_matches(|c: char| c.is_whitespace() || c == '|' || c == 'E');
+    let rest = rest.strip_prefix("File \"")?;
+    let (file, rest) = rest.split_once("\", line ")?;
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    Some((file.to_string(), rest[..digits].parse().ok()?))
+}
+
+/// A file of the language or of a package, not of the user.
+fn library(file: &str) -> bool {
+    file.starts_with('<')
+        || [
+            "site-packages/",
+            "dist-packages/",
+            "/lib/python",
+            "\\lib\\",
+            "node_modules/",
+            "importlib/",
+        ]
+        .iter()
+        .any(|part| file.contains(part))
+}
+
+/// A path, not a phrase or an address.
+fn plausible(file: &str) -> bool {
+    let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    file.len() < 400
+        && !file.contains("://")
+        && !file.contains(": ")
+        && (name.contains('.') || !file.contains(' '))
+        && (name.contains('.') || file.contains('/') || name == "Makefile" || name == "<stdin>")
+}
+
+/// The tool behind a line of the common form, by what it says and of which file.
+fn guess(found: &Found) -> &'static str {
+    let file = found.file.as_deref().unwrap_or_default();
+    let code = found.code.as_deref().unwrap_or_default();
+    let extension = file.rsplit('.').next().unwrap_or_default();
+    match extension {
+        _ if code.starts_with("TS") => "tsc",
+        _ if code.starts_with("SC") && code.len() == 6 => "shellcheck",
+        _ if code.starts_with("CS") => "csc",
+        "py" | "pyi" => "mypy",
+        "java" => "javac",
+        "scala" => "scalac",
+        "swift" => "swiftc",
+        "hs" => "ghc",
+        "zig" => "zig",
+        "go" => "go",
+        "c" | "h" | "cc" | "cpp" | "cxx" | "hpp" | "cu" | "m" | "mm" => {
+            if OPTION.is_match(code) || code.is_empty() { "cc" } else { "clang-tidy" }
+        }
+        _ => "unknown",
+    }
+}

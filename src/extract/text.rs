@@ -1,0 +1,294 @@
+//! Plain text and terminal output.
+
+use std::collections::VecDeque;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::decoder::{Decoder, Sink, TEXT_CAP, failed_exit, unknown};
+use super::fence::Fences;
+use super::render::{Mark, Rendered, is_plain, render, strip_prefix, unframe};
+use super::scan::{Claim, Scanner};
+use super::{limit, phrase};
+use crate::event::{Body, End, Evidence, Exit, Outcome, Resets};
+
+/// Rows at the end that are looked at once more, and how much of each.
+const TAIL: usize = 40;
+const TAIL_WIDTH: usize = 400;
+
+#[derive(Default)]
+pub struct Text {
+    fences: Fences,
+    scanner: Scanner,
+    tail: VecDeque<String>,
+    /// The exit code of the shell's last command, from its own mark; none while one runs.
+    shell: Option<(i64, u64)>,
+    input: Option<String>,
+    started: bool,
+    /// Settled by `close`.
+    prompt: Option<(String, u64)>,
+    limited: Option<(Resets, u64, String)>,
+}
+
+static MENU: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)^\W*(?:$|[>❯›]?\s*\d+[.)]\s|\(?(?:y|n|t|yes|no)[/)]|(?:yes|no)\b.{0,60}$|(?:esc|enter|tab|ctrl|shift|↑|↓|←|→|confirm|press|use arrow|arrow)\b.*)",
+    )
+});
+static ASK: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)(?:\b(?:do you want|would you like|are you sure|do you trust|allow (?:this|the)|approve|proceed|continue|overwrite|may i|permission)\b.*\?|\ballow this action\b)",
+    )
+});
+static CHOICE: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?i)[\[(](?:y(?:es)?/n(?:o)?(?:/\S+)?)[\])]:?\s*[>?]?\s*$"));
+static OPTION: LazyLock<Regex> = LazyLock::new(|| regex(r"^\W*[1-9][.)]\s+\S"));
+static SHELL_PROMPT: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"^(?:\([\w.-]+\) )?(?:\[?[\w.-]+@[\w.-]+[: ].*[$#%]|[$#%❯>]|\S+[#$%])\s*$")
+});
+static WORKING: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\besc to (?:interrupt|cancel)\b"));
+static FINISHED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"^\s*[^\w\s]\s+[A-Z][\w-]*ed for (?:\d+h )?(?:\d+m )?\d+s\b|^\W*Worked for (?:\d+h )?(?:\d+m )?\d+s\b",
+    )
+});
+static TROUBLE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)^\W{0,3}(?:\S{1,60}: ){0,3}(?:error|fatal|fatal error|panic|critical|exception|[\w.]+(?:Error|Exception))\b(?:\[\w+\])?:\s|\bcommand not found\s*$|\bNo such file or directory\s*$|\bPermission denied\b.{0,20}$|\bNo space left on device\s*$|\bnot found\s*$|\bLinter failed\b|^ERROR\b|\b(?:build|tests?|job|task|command|lint) failed\b",
+    )
+});
+static DONE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)^\W*(?:all )?(?:done|finished|completed|task complete(?:d)?|success)\b[.!:]?|\b(?:completed|passed|finished|built|created|installed|updated) successfully\b|\bsuccessfully (?:completed|passed|finished|built|created|installed|updated)\b|\ball (?:focused |the )?tests? (?:pass|passed)\b",
+    )
+});
+
+fn regex(source: &str) -> Regex {
+    #[allow(clippy::expect_used)]
+    Regex::new(source).expect("a pattern of this file")
+}
+
+impl Decoder for Text {
+    fn name(&self) -> &'static str {
+        "text"
+    }
+
+    fn cap(&self) -> usize {
+        TEXT_CAP
+    }
+
+    fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let text = String::from_utf8_lossy(line);
+        if is_plain(&text) {
+            self.row(&text, sink);
+            return;
+        }
+        let Rendered { rows, marks } = render(&text);
+        let mut marks = marks.into_iter().peekable();
+        for (i, row) in rows.iter().enumerate() {
+            while let Some((_, mark)) = marks.next_if(|(at, _)| *at <= i) {
+                self.mark(mark, row, sink);
+            }
+            self.row(row, sink);
+        }
+    }
+
+    fn close(&mut self, sink: &mut Sink<'_>) {
+        self.fences.close(sink);
+        self.scanner.flush(sink);
+        if let Some(text) = self.live_prompt() {
+            let seq = sink.put(Body::PermissionRequest { text: text.clone(), tool: None });
+            self.prompt = Some((text, seq));
+        } else if let Some(text) = self.tail_limit() {
+            let resets = limit::resets(&text);
+            let event = Body::RateLimit { text: text.clone(), resets: resets.clone() };
+            let seq = sink.put(event);
+            self.limited = Some((resets, seq, text));
+        }
+    }
+
+    fn end(&self, exit: Option<Exit>) -> Option<End> {
+        Some(match exit {
+            Some(Exit::Code(0)) => End {
+                outcome: Outcome::Complete,
+                reason: Some("exit code 0".into()),
+                ..failed_exit(Exit::Code(0))
+            },
+            Some(exit) => self.failed(exit),
+            None => self.said(),
+        })
+    }
+}
+
+impl Text {
+    fn row(&mut self, row: &str, sink: &mut Sink<'_>) {
+        let row = unframe(strip_prefix(row.trim_end()));
+        let fenced = self.fences.row(row, sink);
+        if !fenced {
+            self.scanner.row(row, sink);
+        }
+        if !row.trim().is_empty() {
+            if self.tail.len() == TAIL {
+                self.tail.pop_front();
+            }
+            self.tail.push_back(if fenced { String::new() } else { phrase::clip(row, TAIL_WIDTH) });
+        }
+    }
+
+    fn mark(&mut self, mark: Mark, row: &str, sink: &mut Sink<'_>) {
+        match mark {
+            Mark::Input(column) => {
+                self.input = row.get(column..).map(|c| c.trim().to_string());
+            }
+            Mark::Start => {
+                self.started = true;
+                self.shell = None;
+            }
+            Mark::End(code) => {
+                // Shells send an end without a start when the prompt is merely redrawn.
+                if !std::mem::take(&mut self.started) {
+                    return;
+                }
+                let command = self.input.take().unwrap_or_default();
+                let event = Body::Command { command, exit_code: code, duration_ms: None };
+                let seq = sink.put(event);
+                self.shell = code.map(|code| (code, seq));
+            }
+        }
+    }
+
+    fn failed(&self, exit: Exit) -> End {
+        let mut end = failed_exit(exit);
+        if let Some((resets, seq, text)) = &self.limited {
+            end.outcome = Outcome::RateLimited;
+            end.resets = resets.clone();
+            end.because = vec![*seq];
+            end.reason = Some(text.clone());
+        } else if let Some(claim) = self.claim().filter(|c| c.outcome == Outcome::Failed) {
+            end.because = claim.because;
+            end.reason = end.reason.map(|reason| format!("{reason}: {}", claim.reason));
+        }
+        end
+    }
+
+    /// Without the process's exit: what the text itself says of its end.
+    fn said(&self) -> End {
+        if let Some((text, seq)) = &self.prompt {
+            return pattern(Outcome::Waiting, 0.7, text.clone(), vec![*seq]);
+        }
+        if let Some((resets, seq, text)) = &self.limited {
+            let end = pattern(Outcome::RateLimited, 0.6, text.clone(), vec![*seq]);
+            return End { resets: resets.clone(), ..end };
+        }
+        if let Some((code, seq)) = self.shell {
+            let outcome = if code == 0 { Outcome::Complete } else { Outcome::Failed };
+            let reason = format!("exit code {code}");
+            let end = pattern(outcome, 1.0, reason, vec![seq]);
+            return End { evidence: Evidence::Exit, ..end };
+        }
+        if self.tail.iter().rev().take(8).any(|row| WORKING.is_match(row)) {
+            return unknown("still at work when the input ended");
+        }
+        let strong = self.scanner.job.as_ref().or(self.scanner.verdict.as_ref());
+        if let Some(claim) = strong {
+            let end = pattern(
+                claim.outcome,
+                claim.confidence,
+                claim.reason.clone(),
+                claim.because.clone(),
+            );
+            return End { evidence: Evidence::Summary, ..end };
+        }
+        match self.claim() {
+            Some(c) => pattern(c.outcome, c.confidence, c.reason, c.because),
+            None => unknown("nothing in the text says how it ended"),
+        }
+    }
+
+    /// The best of the claims; of phrases, trouble at the end outweighs a cheer.
+    fn claim(&self) -> Option<Claim> {
+        let scanned = self.scanner.job.clone().or(self.scanner.verdict.clone());
+        scanned.or_else(|| {
+            let tail = self.tail_claim();
+            match (self.scanner.pattern.clone(), tail) {
+                (Some(a), Some(b)) => Some(if b.confidence > a.confidence { b } else { a }),
+                (a, b) => a.or(b),
+            }
+        })
+    }
+
+    fn tail_claim(&self) -> Option<Claim> {
+        let rows: Vec<&String> = self.tail.iter().rev().take(12).collect();
+        let find = |pattern: &Regex, reach: usize| {
+            rows.iter()
+                .take(reach)
+                .find(|row| pattern.is_match(row))
+                .map(|row| row.trim().to_string())
+        };
+        let claim = |outcome, confidence, reason| Claim {
+            outcome,
+            reason,
+            confidence,
+            because: Vec::new(),
+        };
+        if let Some(row) = find(&FINISHED, 10) {
+            return Some(claim(Outcome::Complete, 0.45, row));
+        }
+        if let Some(row) = find(&TROUBLE, 10) {
+            return Some(claim(Outcome::Failed, 0.4, row));
+        }
+        let said = rows.iter().take(8).find_map(|row| phrase::could_not(row));
+        if let Some(words) = said {
+            return Some(claim(Outcome::Failed, 0.2, words));
+        }
+        find(&DONE, 8).map(|row| claim(Outcome::Complete, 0.3, row))
+    }
+
+    /// A question with nothing but its own menu after it.
+    fn live_prompt(&self) -> Option<String> {
+        let rows: Vec<&String> = self.tail.iter().collect();
+        let mut options = 0;
+        for (i, row) in rows.iter().enumerate().rev().take(16) {
+            if CHOICE.is_match(row.trim_end()) || (ASK.is_match(row) && options > 1) {
+                let from = i.saturating_sub(usize::from(!ASK.is_match(row)));
+                let text = rows[from..=i].iter().map(|r| r.trim()).collect::<Vec<_>>().join("\n");
+                return Some(text);
+            }
+            if OPTION.is_match(row) {
+                options += 1;
+            } else if !MENU.is_match(row) && !is_rule(row) {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// A limit near the end: it needs a word for the limit and one for its end, close together.
+    fn tail_limit(&self) -> Option<String> {
+        let rows: Vec<&String> = self.tail.iter().rev().take(15).collect();
+        let at = rows.iter().position(|row| limit::is_limit(row))?;
+        let (from, to) = (at.saturating_sub(5), (at + 6).min(rows.len()));
+        let near = rows[from..to].iter().position(|row| limit::has_reset(row)).map(|i| i + from)?;
+        let (newer, older) = (at.min(near), at.max(near));
+        let text =
+            rows[newer..=older].iter().rev().map(|r| r.trim()).collect::<Vec<_>>().join("\n");
+        Some(text)
+    }
+}
+
+/// Lines, boxes and empty prompts that a full-screen program draws.
+fn is_rule(row: &str) -> bool {
+    !row.chars().any(char::is_alphanumeric) || SHELL_PROMPT.is_match(row) && row.trim().len() <= 2
+}
+
+fn pattern(outcome: Outcome, confidence: f64, reason: String, because: Vec<u64>) -> End {
+    End {
+        outcome,
+        evidence: Evidence::Pattern,
+        confidence,
+        reason: Some(reason),
+        because,
+        ..unknown("")
+    }
+}
