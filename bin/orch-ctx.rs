@@ -1,3 +1,125 @@
 //! orch-ctx - the context of tmux panes
 
-fn main() {}
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use orch::cli::{self, Answer};
+use orch::config::Config;
+use orch::ctx::{self, sync};
+use orch::quote::Shell;
+use orch::store::Store;
+use orch::task::TaskId;
+use orch::when;
+
+/// The context of tmux panes: shown, taken in, adopted, verified, as shell code
+#[derive(Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
+struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// Print JSON Lines also on a terminal
+    #[arg(long, global = true)]
+    json: bool,
+    /// The database
+    #[arg(long, value_name = "FILE", global = true)]
+    db: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Where panes are and what runs there, as read from tmux, the system and .git (the default)
+    Show { session: Vec<String> },
+    /// The same, into the database
+    Sync,
+    /// Let panes (%N) or tmux sessions be given tasks
+    Adopt {
+        #[arg(required = true)]
+        target: Vec<String>,
+        /// The provider whose tasks it prefers
+        #[arg(long)]
+        provider: Option<String>,
+        /// Its name here
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Never type into these sessions again
+    Forget {
+        #[arg(required = true)]
+        session: Vec<String>,
+    },
+    /// Could the task's context be established (in that session)? Exit 1 and the reasons when not
+    Verify { task: TaskId, session: Option<String> },
+    /// Print code that puts a shell into the task's context: eval "$(orch-ctx shell ID --shell bash)"
+    Shell {
+        task: TaskId,
+        /// bash, zsh, dash, or fish
+        #[arg(long)]
+        shell: Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    cli::main(run)
+}
+
+fn run(args: Args) -> anyhow::Result<Answer> {
+    let config = Config::load()?;
+    let db = args.db.as_deref();
+    let now = when::now();
+    match args.verb.unwrap_or(Verb::Show { session: Vec::new() }) {
+        Verb::Show { session } => {
+            let store = Store::open_existing(db)?;
+            let records = ctx::show(store.as_ref(), &config, &session)?;
+            cli::print_records(
+                &records,
+                &["session", "pane", "adopted", "state", "working_dir", "git_branch", "why"],
+                args.json,
+            )?;
+        }
+        Verb::Sync => {
+            let mut store = Store::open(db)?;
+            sync::sync(&mut store, &config, sync::Which::All, now)?;
+        }
+        Verb::Adopt { target, provider, name } => {
+            let mut store = Store::open(db)?;
+            let slots = ctx::adopt(
+                &mut store,
+                &config,
+                &target,
+                provider.as_deref(),
+                name.as_deref(),
+                now,
+            )?;
+            print(&slots)?;
+        }
+        Verb::Forget { session } => {
+            let mut store = Store::open(db)?;
+            session.iter().try_for_each(|s| store.forget(s))?;
+            print(&session)?;
+        }
+        Verb::Verify { task, session } => {
+            let store = Store::open(db)?;
+            let reasons =
+                ctx::verify(&store, &config, &store.need_task(task)?, session.as_deref())?;
+            print(&reasons)?;
+            return Ok(if reasons.is_empty() { Answer::Yes } else { Answer::No });
+        }
+        Verb::Shell { task, shell } => {
+            let store = Store::open(db)?;
+            let code = ctx::shell_code(&store.need_task(task)?, shell)?;
+            cli::stdout().write_all(code.as_bytes())?;
+        }
+    }
+    Ok(Answer::Yes)
+}
+
+fn print(lines: &[String]) -> anyhow::Result<()> {
+    let mut out = cli::stdout();
+    for l in lines {
+        writeln!(out, "{}", orch::clean::line(l))?;
+    }
+    out.flush()?;
+    Ok(())
+}

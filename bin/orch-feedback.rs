@@ -1,3 +1,82 @@
 //! orch-feedback - what events mean for a task
 
-fn main() {}
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Parser, ValueEnum};
+use orch::cli::{self, Answer};
+use orch::config::Config;
+use orch::event::{Evidence, Outcome};
+use orch::feedback::{self, Address};
+use orch::store::Store;
+use orch::task::TaskId;
+
+/// Read events and move the task that they are about
+#[derive(Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
+struct Args {
+    /// The task; without it the attempt that this runs inside of, or that of the tmux pane
+    #[arg(long, value_name = "ID")]
+    task: Option<TaskId>,
+    /// This attempt of the task, and no other
+    #[arg(long, value_name = "N", requires = "task")]
+    attempt: Option<i64>,
+    /// The weakest evidence that ends the task: none, pattern, summary, sentinel, status, exit, protocol
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    accept: Option<Evidence>,
+    /// Standard input is what an agent gives its hooks
+    #[arg(long, value_name = "AGENT", conflicts_with_all = ["task", "accept", "tee"])]
+    hook: Option<Agent>,
+    /// Pass the lines on
+    #[arg(long)]
+    tee: bool,
+    /// The database
+    #[arg(long, value_name = "FILE")]
+    db: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Agent {
+    Claude,
+    Codex,
+}
+
+fn main() -> ExitCode {
+    cli::main(run)
+}
+
+fn run(args: Args) -> anyhow::Result<Answer> {
+    let config = Config::load()?;
+    let mut store = Store::open(args.db.as_deref())?;
+    if args.hook.is_some() {
+        let mut input = Vec::new();
+        io::stdin().lock().read_to_end(&mut input).context("standard input")?;
+        feedback::hook(&mut store, &input)?;
+        return Ok(Answer::Yes);
+    }
+    let bound = feedback::bind(&mut store, &Address { task: args.task, attempt: args.attempt })?;
+    let mut out = io::stdout();
+    let tee = args.tee.then_some(&mut out as &mut dyn io::Write);
+    let fed = feedback::feed(&mut store, &config, &bound, args.accept, io::stdin(), tee)?;
+    if let Some(why) = bound.refused {
+        cli::warn(env!("CARGO_BIN_NAME"), &format!("refused: {why}"));
+        return Ok(Answer::No);
+    }
+    if let [first, ..] = fed.bad[..] {
+        bail!(
+            "standard input: line {first} is no event ({} such lines): pipe it through orch-extract",
+            fed.bad.len()
+        );
+    }
+    Ok(match fed.outcome {
+        Some(Outcome::Complete) | None => Answer::Yes,
+        Some(_) => Answer::No,
+    })
+}
+
+fn level(s: &str) -> Result<Evidence, String> {
+    Evidence::parse(s)
+        .ok_or_else(|| "one of none, pattern, summary, sentinel, status, exit, protocol".to_owned())
+}

@@ -1,3 +1,140 @@
 //! orch-wrap - run a command as an attempt of a task
 
-fn main() {}
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use orch::attempt::Name;
+use orch::cli::{self, Answer};
+use orch::config::Config;
+use orch::extract::Format;
+use orch::provider::Profile;
+use orch::store::{Open, Start, Started, Store};
+use orch::task::{NewTask, TaskId};
+use orch::wrap::child::{self, Gate};
+use orch::wrap::{self, Job};
+use orch::{ctx, event, proc, when};
+
+/// Run a command as an attempt: its context, a terminal, its events, its exit code
+#[derive(Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
+struct Args {
+    /// The assigned attempt (ID.N), or with a command the task (ID) to run it for
+    #[arg(long, value_name = "ID[.N]")]
+    task: Option<String>,
+    /// Read what the command prints as this provider's
+    #[arg(long)]
+    provider: Option<String>,
+    /// Read what the command prints as: text, claude, codex
+    #[arg(long, conflicts_with = "provider")]
+    format: Option<Format>,
+    /// End it after this long: TERM, then KILL, the whole group
+    #[arg(long, value_name = "DURATION", value_parser = when::duration)]
+    timeout: Option<when::Ms>,
+    /// Show a record as it is, not a rendering
+    #[arg(long)]
+    raw: bool,
+    /// The database
+    #[arg(long, value_name = "FILE")]
+    db: Option<PathBuf>,
+    /// Become the command on this terminal (used by orch-wrap itself)
+    #[arg(long, hide = true, value_name = "TTY")]
+    lead: Option<PathBuf>,
+    /// The command
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    cli::main(run)
+}
+
+fn run(args: Args) -> anyhow::Result<Answer> {
+    if let Some(tty) = &args.lead {
+        return Err(child::lead(tty, &args.command));
+    }
+    let gate = Gate::new()?;
+    let config = Config::load()?;
+    let mut store = Store::open(args.db.as_deref())?;
+    let command = text(&args.command)?;
+    let started = match (&args.task, command.is_empty()) {
+        (Some(name), true) => assigned(&mut store, name)?,
+        (_, false) => by_hand(&mut store, &args, &command)?,
+        (None, true) => bail!("nothing to run: give --task ID.N, or -- COMMAND"),
+    };
+    let profile = profile(&config, &args, &started)?;
+    let job = Job {
+        profile: &profile,
+        command: (!command.is_empty()).then_some(command),
+        raw: args.raw,
+        timeout: args.timeout.or(started.task.timeout),
+    };
+    let out = wrap::run(&mut store, &config, &started, &job, gate);
+    chain(&store, &started)?;
+    Ok(Answer::Code(out?.exit_code))
+}
+
+fn assigned(store: &mut Store, name: &str) -> anyhow::Result<Started> {
+    let name: Name = name.parse().map_err(anyhow::Error::msg)?;
+    match store.start(name, &proc::own(), when::now())? {
+        Start::Begun(started) => Ok(*started),
+        Start::Refused(why) => Err(cli::Refused(why).into()),
+    }
+}
+
+fn by_hand(store: &mut Store, args: &Args, command: &[String]) -> anyhow::Result<Started> {
+    let task = match &args.task {
+        Some(id) => id.parse::<TaskId>().map_err(anyhow::Error::msg)?,
+        None => {
+            let provider = args.provider.clone().unwrap_or_else(|| "shell".into());
+            let task = NewTask {
+                content: command.join(" "),
+                provider,
+                max_attempts: 1,
+                accept: event::Evidence::Status,
+                hold: true,
+                ..Default::default()
+            };
+            let now = when::now();
+            store.enqueue(&[(&task, None)], now)?.first().context("no task")?.id
+        }
+    };
+    let owner = proc::own();
+    let session = std::env::var("TMUX_PANE").ok().and_then(|pane| ctx::session_of(store, &pane));
+    let open = Open {
+        task,
+        session: session.as_ref().map(|s| s.id),
+        incarnation: session.as_ref().map(|s| &s.incarnation),
+        agent_session: None,
+        owner: &owner,
+        fed: false,
+    };
+    store.begin_by_hand(&open, when::now())
+}
+
+fn profile(config: &Config, args: &Args, started: &Started) -> anyhow::Result<Profile> {
+    let mut profile = config.profile(args.provider.as_deref().unwrap_or(&started.task.provider))?;
+    if let Some(format) = args.format {
+        profile.format = format;
+    }
+    Ok(profile)
+}
+
+/// The last act: the session's next task, without waiting for cron.
+fn chain(store: &Store, started: &Started) -> anyhow::Result<()> {
+    let Some(id) = started.attempt.session else { return Ok(()) };
+    let Some(session) = store.sessions()?.into_iter().find(|s| s.id == id) else { return Ok(()) };
+    let db = store.path().to_str().context("database path")?.to_owned();
+    let args =
+        ["--session".into(), session.name, "--when-idle".into(), "3s".into(), "--db".into(), db];
+    proc::spawn_detached(&proc::sibling("orch-assign")?, &args).context("orch-assign")
+}
+
+fn text(command: &[OsString]) -> anyhow::Result<Vec<String>> {
+    command
+        .iter()
+        .map(|w| w.to_str().map(str::to_owned).context("the command is not UTF-8"))
+        .collect()
+}

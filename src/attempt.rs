@@ -30,7 +30,9 @@ impl FromStr for Name {
     fn from_str(s: &str) -> Result<Name, String> {
         let parts = s.split_once('.').and_then(|(t, n)| Some((t.parse().ok()?, n.parse().ok()?)));
         match parts {
-            Some((task, number)) if task > 0 && number > 0 => Ok(Name { task: TaskId(task), number }),
+            Some((task, number)) if task > 0 && number > 0 => {
+                Ok(Name { task: TaskId(task), number })
+            }
             _ => Err(format!("'{s}' names no attempt: write TASK.NUMBER, as in 12.1")),
         }
     }
@@ -80,7 +82,10 @@ states! {
 
 impl State {
     pub fn is_open(self) -> bool {
-        matches!(self, State::Claimed | State::Sending | State::Running | State::Waiting | State::Unknown)
+        matches!(
+            self,
+            State::Claimed | State::Sending | State::Running | State::Waiting | State::Unknown
+        )
     }
 
     /// Every legal move, and no other.
@@ -90,7 +95,10 @@ impl State {
             Claimed => matches!(next, Sending | Refused | Lost | Cancelled),
             Sending => matches!(next, Running | Refused | Lost | Unknown | Cancelled),
             Running => {
-                matches!(next, Waiting | Unknown | Completed | Failed | Lost | ContextFailed | Cancelled)
+                matches!(
+                    next,
+                    Waiting | Unknown | Completed | Failed | Lost | ContextFailed | Cancelled
+                )
             }
             Waiting => matches!(next, Running | Unknown | Completed | Failed | Lost | Cancelled),
             // a late report is accepted

@@ -96,7 +96,10 @@ impl Secrets {
     }
 
     pub fn redact(&self, s: &str) -> String {
-        self.0.iter().fold(s.to_owned(), |s, (value, mark)| if s.contains(value) { s.replace(value, mark) } else { s })
+        self.0.iter().fold(
+            s.to_owned(),
+            |s, (value, mark)| if s.contains(value) { s.replace(value, mark) } else { s },
+        )
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::Parser;
 
 /// What a program answers, and so its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,18 @@ impl std::fmt::Display for Busy {
 
 impl std::error::Error for Busy {}
 
+/// The answer is no, and the reason is worth a line: exit 1.
+#[derive(Debug)]
+pub struct Refused(pub String);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
 /// `--version`: the package's, and the SQLite that the program was built with.
 pub fn version() -> String {
     format!("{} (SQLite {})", env!("CARGO_PKG_VERSION"), crate::store::sqlite_version())
@@ -36,7 +48,7 @@ pub fn version() -> String {
 
 /// Parses the options, runs, and turns what comes back into the exit code. The only place that decides one.
 pub fn main<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<Answer>) -> ExitCode {
-    let command = A::command().version(version());
+    let command = A::command().version(version().leak() as &'static str);
     let name = command.get_name().to_owned();
     let argv: Vec<OsString> = std::env::args_os().collect();
     if let Some(shell) = completions_asked(&argv) {
@@ -47,7 +59,11 @@ pub fn main<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<Answer>) -> ExitCod
         Ok(args) => args,
         Err(e) => {
             let code = if e.use_stderr() { 2 } else { 0 };
-            return if e.print().is_ok() || code == 0 { ExitCode::from(code) } else { ExitCode::from(2) };
+            return if e.print().is_ok() || code == 0 {
+                ExitCode::from(code)
+            } else {
+                ExitCode::from(2)
+            };
         }
     };
     match run(args) {
@@ -59,7 +75,11 @@ pub fn main<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<Answer>) -> ExitCod
             let text = crate::clean::line(&format!("{e:#}"));
             // stderr may be closed too: there is nobody left to tell
             let _ = writeln!(io::stderr(), "{name}: {text}");
-            ExitCode::from(if e.chain().any(|c| c.is::<Busy>()) { 75 } else { 2 })
+            ExitCode::from(match () {
+                () if e.chain().any(|c| c.is::<Busy>()) => 75,
+                () if e.is::<Refused>() => 1,
+                () => 2,
+            })
         }
     }
 }
@@ -76,7 +96,11 @@ fn completions_asked(argv: &[OsString]) -> Option<String> {
 
 fn complete(mut command: clap::Command, name: &str, shell: String) -> ExitCode {
     let Ok(shell) = shell.parse::<clap_complete::Shell>() else {
-        let _ = writeln!(io::stderr(), "{name}: --completions: no shell '{}': bash, zsh, or fish", crate::clean::line(&shell));
+        let _ = writeln!(
+            io::stderr(),
+            "{name}: --completions: no shell '{}': bash, zsh, or fish",
+            crate::clean::line(&shell)
+        );
         return ExitCode::from(2);
     };
     let mut out = Vec::new();
@@ -89,7 +113,9 @@ fn complete(mut command: clap::Command, name: &str, shell: String) -> ExitCode {
 }
 
 fn is_broken_pipe(e: &anyhow::Error) -> bool {
-    e.chain().any(|c| c.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
+    e.chain().any(|c| {
+        c.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    })
 }
 
 /// Buffered stdout.
@@ -98,7 +124,11 @@ pub fn stdout() -> BufWriter<StdoutLock<'static>> {
 }
 
 /// Prints records: JSON Lines in a pipe or when asked, else a table of `columns` (field names).
-pub fn print_records(records: &[serde_json::Value], columns: &[&str], json: bool) -> anyhow::Result<()> {
+pub fn print_records(
+    records: &[serde_json::Value],
+    columns: &[&str],
+    json: bool,
+) -> anyhow::Result<()> {
     let mut out = stdout();
     if json || !io::stdout().is_terminal() {
         for r in records {
@@ -112,21 +142,36 @@ pub fn print_records(records: &[serde_json::Value], columns: &[&str], json: bool
 }
 
 /// An aligned table; every cell passes the sanitiser, long ones are cut at the terminal's width.
-pub fn table(out: &mut impl Write, records: &[serde_json::Value], columns: &[&str]) -> anyhow::Result<()> {
+pub fn table(
+    out: &mut impl Write,
+    records: &[serde_json::Value],
+    columns: &[&str],
+) -> anyhow::Result<()> {
     let cell = |r: &serde_json::Value, c: &str| match &r[c] {
         serde_json::Value::Null => "-".to_owned(),
         serde_json::Value::String(s) => crate::clean::line(s),
         v => v.to_string(),
     };
-    let rows: Vec<Vec<String>> = records.iter().map(|r| columns.iter().map(|c| cell(r, c)).collect()).collect();
+    let rows: Vec<Vec<String>> =
+        records.iter().map(|r| columns.iter().map(|c| cell(r, c)).collect()).collect();
     let widths: Vec<usize> = (0..columns.len())
-        .map(|i| rows.iter().map(|r| r[i].chars().count()).chain([columns[i].len()]).max().unwrap_or(0).min(60))
+        .map(|i| {
+            rows.iter()
+                .map(|r| r[i].chars().count())
+                .chain([columns[i].len()])
+                .max()
+                .unwrap_or(0)
+                .min(60)
+        })
         .collect();
     let mut line = |cells: &[String]| -> io::Result<()> {
         let mut text = String::new();
         for (cell, width) in cells.iter().zip(&widths) {
-            let cut: String =
-                if cell.chars().count() > *width { cell.chars().take(width - 1).chain(['…']).collect() } else { cell.clone() };
+            let cut: String = if cell.chars().count() > *width {
+                cell.chars().take(width - 1).chain(['…']).collect()
+            } else {
+                cell.clone()
+            };
             text.push_str(&format!("{cut:<width$}  "));
         }
         writeln!(out, "{}", text.trim_end())

@@ -170,7 +170,8 @@ impl Config {
 
 /// Where the config file is looked for.
 pub fn path() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let absolute =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
     let home = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))?;
     Some(home.join("orch/config.toml"))
 }
@@ -181,7 +182,9 @@ pub fn matches(pattern: &str, name: &str) -> bool {
         match p.split_first() {
             None => n.is_empty(),
             Some(('*', rest)) => (0..=n.len()).any(|i| go(rest, &n[i..])),
-            Some((c, rest)) => n.split_first().is_some_and(|(d, tail)| (*c == '?' || c == d) && go(rest, tail)),
+            Some((c, rest)) => {
+                n.split_first().is_some_and(|(d, tail)| (*c == '?' || c == d) && go(rest, tail))
+            }
         }
     }
     go(&pattern.chars().collect::<Vec<_>>(), &name.chars().collect::<Vec<_>>())
@@ -193,7 +196,9 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_named_with_their_line() {
-        let e = Config::parse("default_provider = 'claude'\nkapa = 3").expect_err("refused").to_string();
+        let e = Config::parse("default_provider = 'claude'\nkapa = 3")
+            .expect_err("refused")
+            .to_string();
         assert!(e.contains("line 2") && e.contains("kapa"), "{e}");
         let e = Config::parse("[retry]\nbase = 'soon'").expect_err("refused").to_string();
         assert!(e.contains("soon"), "{e}");

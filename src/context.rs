@@ -36,9 +36,28 @@ pub enum Value {
 
 /// Names whose value makes programs run code, or that are this toolkit's own.
 const REFUSED: &[&str] = &[
-    "PATH", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND", "NODE_OPTIONS", "PERL5OPT",
-    "PERL5LIB", "PYTHONSTARTUP", "PYTHONPATH", "PYTHONHOME", "RUBYOPT", "RUBYLIB", "JAVA_TOOL_OPTIONS", "TMUX",
-    "TMUX_PANE", "EDITOR", "VISUAL", "PAGER",
+    "PATH",
+    "IFS",
+    "ENV",
+    "BASH_ENV",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "PS4",
+    "PROMPT_COMMAND",
+    "NODE_OPTIONS",
+    "PERL5OPT",
+    "PERL5LIB",
+    "PYTHONSTARTUP",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "RUBYOPT",
+    "RUBYLIB",
+    "JAVA_TOOL_OPTIONS",
+    "TMUX",
+    "TMUX_PANE",
+    "EDITOR",
+    "VISUAL",
+    "PAGER",
 ];
 const REFUSED_PREFIXES: &[&str] = &["LD_", "DYLD_", "GIT_", "BASH_FUNC_", "ORCH_"];
 
@@ -114,7 +133,9 @@ fn check_name(name: &str, allowed: &[String]) -> anyhow::Result<()> {
     }
     let refused = REFUSED.contains(&name) || REFUSED_PREFIXES.iter().any(|p| name.starts_with(p));
     if refused && !allowed.iter().any(|a| a == name) {
-        bail!("env {name}: refused, its value can make programs run code; allow it in config.toml: [context] allow_env = [\"{name}\"]");
+        bail!(
+            "env {name}: refused, its value can make programs run code; allow it in config.toml: [context] allow_env = [\"{name}\"]"
+        );
     }
     Ok(())
 }
@@ -140,22 +161,42 @@ mod tests {
     use super::*;
 
     fn named(name: &str) -> Context {
-        Context { env: [(name.to_owned(), Value::Literal("x".into()))].into(), ..Default::default() }
+        Context {
+            env: [(name.to_owned(), Value::Literal("x".into()))].into(),
+            ..Default::default()
+        }
     }
 
     #[test]
     fn canonical_json_does_not_depend_on_the_order_given() {
         let read = |s: &str| serde_json::from_str::<Context>(s).expect("json");
-        let a = read(r#"{"working_dir":"/w","git_branch":"b","env":{"B":"2","A":{"from":"env:T"}}}"#);
-        let b = read(r#"{"env":{"A":{"from":"env:T"},"B":"2"},"git_branch":"b","working_dir":"/w","prerequisites":[]}"#);
+        let a =
+            read(r#"{"working_dir":"/w","git_branch":"b","env":{"B":"2","A":{"from":"env:T"}}}"#);
+        let b = read(
+            r#"{"env":{"A":{"from":"env:T"},"B":"2"},"git_branch":"b","working_dir":"/w","prerequisites":[]}"#,
+        );
         assert_eq!(a.hash(), b.hash());
-        assert_eq!(a.canonical(), r#"{"env":{"A":{"from":"env:T"},"B":"2"},"git_branch":"b","working_dir":"/w"}"#);
+        assert_eq!(
+            a.canonical(),
+            r#"{"env":{"A":{"from":"env:T"},"B":"2"},"git_branch":"b","working_dir":"/w"}"#
+        );
         assert!(serde_json::from_str::<Context>(r#"{"dir":"/w"}"#).is_err());
     }
 
     #[test]
     fn names_that_run_code_are_refused_unless_the_owner_allows_them() {
-        for bad in ["LD_PRELOAD", "BASH_ENV", "PATH", "GIT_SSH_COMMAND", "NODE_OPTIONS", "ORCH_TASK", "A-B", "", "1A", "A=B"] {
+        for bad in [
+            "LD_PRELOAD",
+            "BASH_ENV",
+            "PATH",
+            "GIT_SSH_COMMAND",
+            "NODE_OPTIONS",
+            "ORCH_TASK",
+            "A-B",
+            "",
+            "1A",
+            "A=B",
+        ] {
             assert!(named(bad).check(&[]).is_err(), "{bad}");
         }
         assert!(named("TEST_ENV").check(&[]).is_ok());
@@ -167,7 +208,10 @@ mod tests {
         for ok in ["main", "feature/a-b", "ok/x;$(id)", "ünï"] {
             assert!(check_branch(ok).is_ok(), "{ok}");
         }
-        for bad in ["-b", "a..b", "a b", "a~1", "", "x.lock", "a/.b", "a\u{1b}b", "@", "a@{1}", "HEAD", "a//b"] {
+        for bad in [
+            "-b", "a..b", "a b", "a~1", "", "x.lock", "a/.b", "a\u{1b}b", "@", "a@{1}", "HEAD",
+            "a//b",
+        ] {
             assert!(check_branch(bad).is_err(), "{bad}");
         }
     }

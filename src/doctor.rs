@@ -33,28 +33,65 @@ pub fn examine(db: Option<&Path>, now: Ms) -> anyhow::Result<Vec<Value>> {
     }
     let config = config.unwrap_or_default();
     let version = tmux::version();
-    say("tmux", version.is_some(), version.unwrap_or_else(|| "not on PATH".into()), "install tmux, or put it on cron's PATH");
+    say(
+        "tmux",
+        version.is_some(),
+        version.unwrap_or_else(|| "not on PATH".into()),
+        "install tmux, or put it on cron's PATH",
+    );
     say("git", proc::on_path("git"), "git".into(), "install git, or put it on cron's PATH");
-    say("shell", proc::on_path(&config.shell.0), config.shell.0.clone(), "install it, or set shell in config.toml");
+    say(
+        "shell",
+        proc::on_path(&config.shell.0),
+        config.shell.0.clone(),
+        "install it, or set shell in config.toml",
+    );
     let listing = Tmux::from_env().panes().ok().flatten();
-    let found = listing.as_ref().map_or("no server answers".to_owned(), |l| format!("{}: {} panes", l.socket, l.panes.len()));
-    say("socket", listing.is_some(), found, "start tmux, or set ORCH_TMUX to its -L name or socket path");
+    let found = listing.as_ref().map_or("no server answers".to_owned(), |l| {
+        format!("{}: {} panes", l.socket, l.panes.len())
+    });
+    say(
+        "socket",
+        listing.is_some(),
+        found,
+        "start tmux, or set ORCH_TMUX to its -L name or socket path",
+    );
     let path = store::path(db)?;
     match Store::open_existing(db) {
-        Err(e) => say("database", false, format!("{e:#}"), "move it away, or give --db another file"),
-        Ok(None) => say("database", false, format!("{}: none yet", path.display()), "orch-enqueue makes it"),
+        Err(e) => {
+            say("database", false, format!("{e:#}"), "move it away, or give --db another file")
+        }
+        Ok(None) => {
+            say("database", false, format!("{}: none yet", path.display()), "orch-enqueue makes it")
+        }
         Ok(Some(s)) => {
-            let mode = std::fs::metadata(&path).map(|m| m.permissions().mode() & 0o777).unwrap_or(0);
-            say("permissions", mode & 0o077 == 0, format!("{} {mode:o}", path.display()), "chmod 600: others can read the tasks");
+            let mode =
+                std::fs::metadata(&path).map(|m| m.permissions().mode() & 0o777).unwrap_or(0);
+            say(
+                "permissions",
+                mode & 0o077 == 0,
+                format!("{} {mode:o}", path.display()),
+                "chmod 600: others can read the tasks",
+            );
             let sessions = ctx::show(Some(&s), &config, &[])?;
             let adopted: Vec<&Value> = sessions.iter().filter(|r| r["adopted"] == true).collect();
             let usable = adopted.iter().filter(|r| r["state"] != "dead").count();
             let found = format!("{} adopted, {usable} alive", adopted.len());
-            say("sessions", usable > 0, found, "orch-ctx adopt PANE, or sessions = [\"PATTERN\"] in config.toml");
+            say(
+                "sessions",
+                usable > 0,
+                found,
+                "orch-ctx adopt PANE, or sessions = [\"PATTERN\"] in config.toml",
+            );
             let last = s.fact("last_pass")?;
             let found = last.map_or("never".to_owned(), when::rfc3339);
             let fresh = last.is_some_and(|t| now - t < STALE_PASS);
-            say("last pass", fresh, found, "run orch-assign from cron or a timer: see examples/crontab");
+            say(
+                "last pass",
+                fresh,
+                found,
+                "run orch-assign from cron or a timer: see examples/crontab",
+            );
         }
     }
     for name in ["orch-assign", "orch-wrap"] {

@@ -55,11 +55,10 @@ impl Reader {
 
     fn fix_provider(&mut self, t: &mut NewTask) -> anyhow::Result<()> {
         if t.provider.is_empty() {
-            t.provider = self
-                .config()?
-                .default_provider
-                .clone()
-                .context("no provider: give --provider, or set default_provider in config.toml")?;
+            t.provider =
+                self.config()?.default_provider.clone().context(
+                    "no provider: give --provider, or set default_provider in config.toml",
+                )?;
         }
         if !provider::is_built_in(&t.provider) {
             self.config()?.profile(&t.provider)?;
@@ -77,7 +76,9 @@ pub fn tree(t: &NewTask) -> Option<String> {
 fn set(t: &mut NewTask, option: &str, v: &Value, now: Ms) -> anyhow::Result<()> {
     match option {
         "content" => t.content = text(v)?,
-        "priority" => t.priority = v.as_i64().with_context(|| format!("{v}: not a whole number"))?,
+        "priority" => {
+            t.priority = v.as_i64().with_context(|| format!("{v}: not a whole number"))?
+        }
         "provider" => t.provider = text(v)?,
         "session" => t.session = Some(name(v)?),
         "dir" => t.context.working_dir = Some(text(v)?),
@@ -91,7 +92,11 @@ fn set(t: &mut NewTask, option: &str, v: &Value, now: Ms) -> anyhow::Result<()> 
         }
         "env-from" => {
             for (k, from) in pairs(v)? {
-                let from = if from.starts_with("file:") || from.starts_with("env:") { from } else { format!("env:{from}") };
+                let from = if from.starts_with("file:") || from.starts_with("env:") {
+                    from
+                } else {
+                    format!("env:{from}")
+                };
                 t.context.env.insert(k, context::Value::Reference { from });
             }
         }
@@ -103,7 +108,10 @@ fn set(t: &mut NewTask, option: &str, v: &Value, now: Ms) -> anyhow::Result<()> 
         "at" => t.not_before = Some(when::instant(&text(v)?, now)?),
         "in" => t.not_before = Some(now + when::duration(&text(v)?)?),
         "max-attempts" => {
-            t.max_attempts = v.as_i64().filter(|n| *n > 0).with_context(|| format!("{v}: not a number from 1"))?;
+            t.max_attempts = v
+                .as_i64()
+                .filter(|n| *n > 0)
+                .with_context(|| format!("{v}: not a number from 1"))?;
         }
         "timeout" => t.timeout = Some(when::duration(&text(v)?)?).filter(|d| *d > 0),
         "verify" => t.verify = Some(text(v)?),

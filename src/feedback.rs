@@ -48,8 +48,9 @@ pub fn bind(store: &mut Store, address: &Address) -> anyhow::Result<Bound> {
                 None if inner.name.task == task => Some(inner.clone()),
                 None => store.open_attempt(task)?,
             };
-            let attempt = attempt
-                .with_context(|| format!("task {task}: inside attempt {} no other task can be begun", inner.name))?;
+            let attempt = attempt.with_context(|| {
+                format!("task {task}: inside attempt {} no other task can be begun", inner.name)
+            })?;
             claim(store, attempt)
         }
         (None, Some(inner)) => claim(store, inner),
@@ -69,7 +70,8 @@ fn by_hand(store: &mut Store, id: TaskId, number: Option<i64>) -> anyhow::Result
         let name = Name { task: id, number };
         let attempt = store.attempt(name)?.with_context(|| format!("no attempt {name}"))?;
         let stale = !attempt.state.is_open();
-        let refused = stale.then(|| format!("attempt {name} has ended: it is {}", attempt.state.as_str()));
+        let refused =
+            stale.then(|| format!("attempt {name} has ended: it is {}", attempt.state.as_str()));
         let standing = if stale { Standing::Refused } else { Standing::Owner };
         return Ok(Bound { attempt, task, standing, refused });
     }
@@ -77,7 +79,14 @@ fn by_hand(store: &mut Store, id: TaskId, number: Option<i64>) -> anyhow::Result
         return Ok(Bound { attempt, task, standing: Standing::Owner, refused: None });
     }
     let owner = proc::own();
-    let begun = Open { task: id, session: None, incarnation: None, agent_session: None, owner: &owner, fed: true };
+    let begun = Open {
+        task: id,
+        session: None,
+        incarnation: None,
+        agent_session: None,
+        owner: &owner,
+        fed: true,
+    };
     let Started { attempt, task } = store.begin_by_hand(&begun, when::now())?;
     Ok(Bound { attempt, task, standing: Standing::Owner, refused: None })
 }
@@ -85,7 +94,8 @@ fn by_hand(store: &mut Store, id: TaskId, number: Option<i64>) -> anyhow::Result
 fn claim(store: &Store, attempt: OpenAttempt) -> anyhow::Result<Bound> {
     let task = store.need_task(attempt.name.task)?;
     let stale = !attempt.state.is_open();
-    let refused = stale.then(|| format!("attempt {} has ended: it is {}", attempt.name, attempt.state.as_str()));
+    let refused = stale
+        .then(|| format!("attempt {} has ended: it is {}", attempt.name, attempt.state.as_str()));
     let standing = if stale { Standing::Refused } else { Standing::Claim };
     Ok(Bound { attempt, task, standing, refused })
 }
@@ -96,17 +106,23 @@ fn surrounding(store: &Store) -> anyhow::Result<Option<OpenAttempt>> {
     let here = set("ORCH_DB").is_none_or(|db| std::path::Path::new(&db) == store.path());
     if let Some(text) = set("ORCH_ATTEMPT").filter(|_| here) {
         let name: Name = text.parse().map_err(anyhow::Error::msg).context("ORCH_ATTEMPT")?;
-        return Ok(Some(store.attempt(name)?.with_context(|| format!("ORCH_ATTEMPT: no attempt {name}"))?));
+        return Ok(Some(
+            store.attempt(name)?.with_context(|| format!("ORCH_ATTEMPT: no attempt {name}"))?,
+        ));
     }
     let above = proc::ancestors(i64::from(std::process::id()));
     let owns = |a: &OpenAttempt| {
-        !a.fed && a.owner.as_ref().is_some_and(|o| above.contains(&o.pid) && proc::is_alive(o)) && a.state != State::Claimed
+        !a.fed
+            && a.owner.as_ref().is_some_and(|o| above.contains(&o.pid) && proc::is_alive(o))
+            && a.state != State::Claimed
     };
     Ok(store.open_attempts()?.into_iter().find(owns))
 }
 
 fn of_pane(store: &Store) -> anyhow::Result<Option<OpenAttempt>> {
-    let (Ok(pane), Ok(tmux)) = (std::env::var("TMUX_PANE"), std::env::var("TMUX")) else { return Ok(None) };
+    let (Ok(pane), Ok(tmux)) = (std::env::var("TMUX_PANE"), std::env::var("TMUX")) else {
+        return Ok(None);
+    };
     let socket = tmux.rsplitn(3, ',').last().unwrap_or_default();
     store.attempt_of_pane(socket, &pane)
 }
@@ -155,12 +171,15 @@ pub fn feed(
             }
             match read_line(bound, &line) {
                 Some(read) => {
-                    if let (Standing::Owner | Standing::Claim, Some(e)) = (read.standing, read.event.as_ref()) {
+                    if let (Standing::Owner | Standing::Claim, Some(e)) =
+                        (read.standing, read.event.as_ref())
+                    {
                         if let Some(task_end) = e.body.task_end() {
                             fed.outcome = Some(task_end.outcome);
                             end = Some(task_end.clone());
                         }
-                        if read.standing == Standing::Owner && bound.attempt.agent_session.is_none() {
+                        if read.standing == Standing::Owner && bound.attempt.agent_session.is_none()
+                        {
                             if let Some(id) = &e.session_id {
                                 store.bind_agent(&bound.attempt, id)?;
                             }
@@ -204,7 +223,9 @@ fn no_outcome() -> End {
     }
 }
 
-fn read_in_background(input: impl std::io::Read + Send + 'static) -> std::sync::mpsc::Receiver<std::io::Result<Vec<u8>>> {
+fn read_in_background(
+    input: impl std::io::Read + Send + 'static,
+) -> std::sync::mpsc::Receiver<std::io::Result<Vec<u8>>> {
     let (send, receive) = std::sync::mpsc::sync_channel(8192);
     std::thread::spawn(move || {
         let mut input = std::io::BufReader::with_capacity(1 << 16, input);
@@ -231,11 +252,15 @@ fn read_in_background(input: impl std::io::Read + Send + 'static) -> std::sync::
 /// Streams of the same session, or with the same first line, are the same: a replay adds nothing. Claims have streams
 /// of their own, so that they cannot take the numbers of the owner's.
 fn stream_name(standing: Standing, first: &[u8]) -> String {
-    let session = serde_json::from_slice::<Value>(first).ok().and_then(|v| Some(v["session_id"].as_str()?.to_owned()));
+    let session = serde_json::from_slice::<Value>(first)
+        .ok()
+        .and_then(|v| Some(v["session_id"].as_str()?.to_owned()));
     let id = session.unwrap_or_else(|| crate::context::hex(&Sha256::digest(first)[..8]));
     match standing {
         Standing::Owner => format!("feed:{id}"),
-        Standing::Claim | Standing::Refused => format!("{}:{}:{id}", standing.as_str(), std::process::id()),
+        Standing::Claim | Standing::Refused => {
+            format!("{}:{}:{id}", standing.as_str(), std::process::id())
+        }
     }
 }
 
@@ -256,7 +281,8 @@ fn read_line(bound: &Bound, line: &[u8]) -> Option<Line> {
     };
     let other = says("token").is_some_and(|t| t != a.token)
         || says("task").is_some_and(|t| t != a.name.task.to_string())
-        || says("attempt").is_some_and(|t| t != a.name.to_string() && t != a.name.number.to_string());
+        || says("attempt")
+            .is_some_and(|t| t != a.name.to_string() && t != a.name.number.to_string());
     let standing = if other { Standing::Refused } else { bound.standing };
     let mut body = value.clone();
     if let Some(o) = body.as_object_mut() {
@@ -264,7 +290,13 @@ fn read_line(bound: &Bound, line: &[u8]) -> Option<Line> {
         o.remove("token");
     }
     let event = serde_json::from_value::<Event>(value).ok();
-    Some(Line { seq: if other { -seq } else { seq }, standing, kind, body: body.to_string(), event })
+    Some(Line {
+        seq: if other { -seq } else { seq },
+        standing,
+        kind,
+        body: body.to_string(),
+        event,
+    })
 }
 
 /// Moves an attempt by an end from the owner's channel. False: it has ended meanwhile, or has stronger evidence.
@@ -311,7 +343,13 @@ pub struct Ending<'a> {
 }
 
 /// Applies the policy and keeps what follows.
-pub fn close(store: &mut Store, config: &Config, a: &OpenAttempt, task: &Task, e: &Ending) -> anyhow::Result<bool> {
+pub fn close(
+    store: &mut Store,
+    config: &Config,
+    a: &OpenAttempt,
+    task: &Task,
+    e: &Ending,
+) -> anyhow::Result<bool> {
     let now = when::now();
     let account = config.profile(&task.provider).ok().and_then(|p| p.account);
     let evidence = match (&e.verdict, e.end) {

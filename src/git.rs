@@ -53,7 +53,11 @@ pub fn check_switch(dir: &Path, branch: &str, rules: &ContextRules) -> anyhow::R
     if !run(dir, rules, &["show-ref", "--verify", "--quiet", "--", &reference])?.status.success() {
         bail!("no branch '{branch}' in {}", dir.display());
     }
-    let status = run(dir, rules, &["--no-optional-locks", "status", "--porcelain", "-z", "--untracked-files=no"])?;
+    let status = run(
+        dir,
+        rules,
+        &["--no-optional-locks", "status", "--porcelain", "-z", "--untracked-files=no"],
+    )?;
     if !status.status.success() {
         bail!("git status in {}: {}", dir.display(), first_line(&status.stderr));
     }
@@ -71,7 +75,11 @@ pub fn check_switch(dir: &Path, branch: &str, rules: &ContextRules) -> anyhow::R
 /// `git switch`, after `check_switch`: never carries edits over, makes no branch, overwrites no ignored file.
 pub fn switch(dir: &Path, branch: &str, rules: &ContextRules) -> anyhow::Result<()> {
     check_switch(dir, branch, rules)?;
-    let out = run(dir, rules, &["switch", "--quiet", "--no-guess", "--no-overwrite-ignore", "--end-of-options", branch])?;
+    let out = run(
+        dir,
+        rules,
+        &["switch", "--quiet", "--no-guess", "--no-overwrite-ignore", "--end-of-options", branch],
+    )?;
     if !out.status.success() {
         bail!("git switch {branch} in {}: {}", dir.display(), first_line(&out.stderr));
     }
@@ -81,9 +89,15 @@ pub fn switch(dir: &Path, branch: &str, rules: &ContextRules) -> anyhow::Result<
 /// A repository's own config may name commands that run on every checkout; large-file storage is a known one.
 fn refuse_filters(dir: &Path, rules: &ContextRules) -> anyhow::Result<()> {
     for scope in ["--local", "--worktree"] {
-        let out = run(dir, rules, &["config", scope, "--includes", "--name-only", "-z", "--get-regexp", "^filter\\."])?;
+        let out = run(
+            dir,
+            rules,
+            &["config", scope, "--includes", "--name-only", "-z", "--get-regexp", "^filter\\."],
+        )?;
         let names = String::from_utf8_lossy(&out.stdout).into_owned();
-        if let Some(name) = names.split('\0').find(|n| !n.is_empty() && !n.starts_with("filter.lfs.")) {
+        if let Some(name) =
+            names.split('\0').find(|n| !n.is_empty() && !n.starts_with("filter.lfs."))
+        {
             bail!(
                 "{}: the repository's own {name} would run a command: allow it in config.toml: [context] allow_filters = true",
                 dir.display()

@@ -9,10 +9,14 @@ use crate::when::{self, Ms};
 /// How an attempt came out, whoever says so.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    Complete { note: Option<String> },
+    Complete {
+        note: Option<String>,
+    },
     Failed,
     /// The account is at its limit until then, as far as was said.
-    RateLimited { until: Option<Ms> },
+    RateLimited {
+        until: Option<Ms>,
+    },
     /// Asks a person.
     Waiting,
     /// Killed by a signal that is not ours, or its pane or server is gone, and nothing of it runs.
@@ -21,7 +25,9 @@ pub enum Verdict {
     ContextFailed,
     Cancelled,
     /// Not knowable. `survivors`: processes of it still run.
-    Unknown { survivors: bool },
+    Unknown {
+        survivors: bool,
+    },
 }
 
 /// A limit whose end nobody told is looked at again after this long.
@@ -81,8 +87,12 @@ pub fn settle(e: &Ended, verdict: &Verdict, retry: &Retry, now: Ms) -> Closing {
             c.reason = Some(why);
         }
         Verdict::Waiting => (c.state, c.task) = (Some(State::Failed), Some(task::State::Waiting)),
-        Verdict::ContextFailed => (c.state, c.task) = (Some(State::ContextFailed), Some(task::State::Queued)),
-        Verdict::Cancelled => (c.state, c.task) = (Some(State::Cancelled), Some(task::State::Cancelled)),
+        Verdict::ContextFailed => {
+            (c.state, c.task) = (Some(State::ContextFailed), Some(task::State::Queued))
+        }
+        Verdict::Cancelled => {
+            (c.state, c.task) = (Some(State::Cancelled), Some(task::State::Cancelled))
+        }
         Verdict::Unknown { survivors } => {
             (c.state, c.task) = (Some(State::Unknown), Some(task::State::Unknown));
             c.orphaned = *survivors;
@@ -114,7 +124,8 @@ fn jitter(e: &Ended, retry: &Retry) -> Ms {
         return 0;
     }
     // splitmix64
-    let mut x = (e.task.id.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(e.number as u64);
+    let mut x =
+        (e.task.id.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(e.number as u64);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     ((x ^ (x >> 31)) % (retry.jitter as u64 + 1)) as Ms

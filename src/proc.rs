@@ -39,7 +39,9 @@ pub fn stat(pid: i64) -> Option<Stat> {
 
 /// Differs after every start of the machine: pids and start times begin anew with it.
 pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|s| s.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|s| s.trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// This very process.
@@ -53,7 +55,8 @@ pub fn identify(pid: i64) -> Option<Process> {
 
 /// Whether that process, and not a later one with its number, is still there.
 pub fn is_alive(p: &Process) -> bool {
-    p.boot == boot_id() && stat(p.pid).is_some_and(|s| s.start == p.start && s.state != 'Z' && s.state != 'X')
+    p.boot == boot_id()
+        && stat(p.pid).is_some_and(|s| s.start == p.start && s.state != 'Z' && s.state != 'X')
 }
 
 /// The working directory as the system knows it; `None` where it is gone or not ours to see.
@@ -121,7 +124,11 @@ pub fn program(pid: i64) -> Option<String> {
 /// Whether a terminal reads whole lines: no line editor is at work in it.
 pub fn is_canonical(tty: &str) -> std::io::Result<bool> {
     use rustix::fs::{Mode, OFlags};
-    let fd = rustix::fs::open(tty, OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
+    let fd = rustix::fs::open(
+        tty,
+        OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     let t = rustix::termios::tcgetattr(&fd)?;
     Ok(t.local_modes.contains(rustix::termios::LocalModes::ICANON))
 }
@@ -163,16 +170,23 @@ pub fn sibling(name: &str) -> anyhow::Result<PathBuf> {
     use anyhow::Context;
     let exe = std::env::current_exe().context("own path")?;
     let path = exe.with_file_name(name);
-    anyhow::ensure!(path.is_file(), "{}: not there: install the programs side by side", path.display());
+    anyhow::ensure!(
+        path.is_file(),
+        "{}: not there: install the programs side by side",
+        path.display()
+    );
     Ok(path)
 }
 
 /// Whether a program is to be found on PATH.
 pub fn on_path(program: &str) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    let runs = |p: PathBuf| std::fs::metadata(p).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
+    let runs = |p: PathBuf| {
+        std::fs::metadata(p).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+    };
     if program.contains('/') {
         return runs(program.into());
     }
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|d| runs(d.join(program))))
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|d| runs(d.join(program))))
 }

@@ -68,7 +68,10 @@ impl Profile {
     /// The argument vector for one attempt.
     pub fn argv(&self, session_id: &str) -> Vec<String> {
         let model = self.model.as_deref().unwrap_or_default();
-        self.command.iter().map(|a| a.replace("{session_id}", session_id).replace("{model}", model)).collect()
+        self.command
+            .iter()
+            .map(|a| a.replace("{session_id}", session_id).replace("{model}", model))
+            .collect()
     }
 }
 
@@ -76,7 +79,8 @@ impl Profile {
 pub fn profiles(user: &BTreeMap<String, toml::Table>) -> anyhow::Result<BTreeMap<String, Profile>> {
     let mut tables: BTreeMap<String, toml::Table> = BTreeMap::new();
     for (name, text) in BUILT_IN {
-        tables.insert((*name).to_owned(), text.parse().with_context(|| format!("provider {name}"))?);
+        tables
+            .insert((*name).to_owned(), text.parse().with_context(|| format!("provider {name}"))?);
     }
     for (name, table) in user {
         tables.entry(name.clone()).or_default().extend(table.clone());
@@ -84,7 +88,8 @@ pub fn profiles(user: &BTreeMap<String, toml::Table>) -> anyhow::Result<BTreeMap
     let mut all = BTreeMap::new();
     for (name, table) in tables {
         let read = |t: toml::Table| t.try_into::<Profile>();
-        let profile = read(table).map_err(|e| anyhow::anyhow!("[provider.{name}]: {}", e.message()))?;
+        let profile =
+            read(table).map_err(|e| anyhow::anyhow!("[provider.{name}]: {}", e.message()))?;
         if profile.content == Content::Stdin && profile.command.is_empty() {
             bail!("[provider.{name}]: command: missing");
         }
@@ -107,7 +112,8 @@ mod tests {
         let user: toml::Table = "[claude]\ncommand = ['my-claude', '{session_id}']\n[aider]\ndriver = 'command'\ncommand = ['aider']\ncontent = 'stdin'\nformat = 'text'"
             .parse()
             .expect("toml");
-        let user = user.into_iter().map(|(k, v)| (k, v.as_table().cloned().unwrap_or_default())).collect();
+        let user =
+            user.into_iter().map(|(k, v)| (k, v.as_table().cloned().unwrap_or_default())).collect();
         let all = profiles(&user).expect("profiles");
         assert_eq!(all["claude"].argv("u-1"), ["my-claude", "u-1"]);
         assert_eq!(all["claude"].format, Format::Claude);

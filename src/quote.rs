@@ -62,7 +62,27 @@ mod tests {
 
     #[test]
     fn words_arrive_in_every_shell_that_is_here() {
-        let names = ["a b", "it's", "back\\slash", "end\\", "\\'", "$(id)", "`id`", "a\"b", "*?[x]", "~", "-n", "a;b&c|d", "ü👍", "{a,b}", "!x", "%1", "^a", "a'b\\'c\\", "''"];
+        let names = [
+            "a b",
+            "it's",
+            "back\\slash",
+            "end\\",
+            "\\'",
+            "$(id)",
+            "`id`",
+            "a\"b",
+            "*?[x]",
+            "~",
+            "-n",
+            "a;b&c|d",
+            "ü👍",
+            "{a,b}",
+            "!x",
+            "%1",
+            "^a",
+            "a'b\\'c\\",
+            "''",
+        ];
         for shell in ["bash", "zsh", "dash", "fish"] {
             if Command::new(shell).arg("-c").arg("true").status().is_err() {
                 continue;

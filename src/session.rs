@@ -70,6 +70,9 @@ pub enum Condition {
     Dead,
 }
 
+/// The spellings of a condition, as people filter by them.
+pub const CONDITIONS: &[&str] = &["idle", "busy", "blocked", "dead"];
+
 impl Condition {
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -132,7 +135,8 @@ impl Prompt {
     pub fn learn(&mut self, row: &Row) {
         let text = row.before_cursor.trim_end();
         let again = self.row.as_deref() == Some(text) && self.line.is_some_and(|l| l != row.line);
-        if again && !text.is_empty() && row.after_cursor.trim().is_empty() && !is_continuation(text) {
+        if again && !text.is_empty() && row.after_cursor.trim().is_empty() && !is_continuation(text)
+        {
             self.known = Some(text.to_owned());
         }
         self.row = Some(text.to_owned());
@@ -158,7 +162,9 @@ impl Prompt {
 /// A row that ends with the first glyph in it: what is typed behind a prompt would stand after that glyph.
 fn is_plain_prompt(text: &str) -> bool {
     let placed = |before: &str| before.contains(['/', '~', '@', ':']);
-    let first = text.char_indices().find(|(at, c)| GLYPHS.contains(c) || (*c == '>' && placed(&text[..*at])));
+    let first = text
+        .char_indices()
+        .find(|(at, c)| GLYPHS.contains(c) || (*c == '>' && placed(&text[..*at])));
     first.is_some_and(|(at, c)| at + c.len_utf8() == text.len()) && !is_continuation(text)
 }
 
@@ -178,10 +184,26 @@ mod tests {
     #[test]
     fn plain_prompts_are_empty_and_drafts_behind_them_are_not() {
         let p = Prompt::default();
-        for ok in ["$ ", "root@host:/tmp# ", "~/src/orch (main) $ ", "user@host ~> ", "❯ ", "host% ", "bash-5.2$ "] {
+        for ok in [
+            "$ ",
+            "root@host:/tmp# ",
+            "~/src/orch (main) $ ",
+            "user@host ~> ",
+            "❯ ",
+            "host% ",
+            "bash-5.2$ ",
+        ] {
             assert_eq!(p.is_empty(&row(ok, 1)), Ok(()), "{ok}");
         }
-        for draft in ["$ ls", "root@host:/tmp# rm -rf $ ", "$ echo # ", "❯ git commit", "user@host ~> cat > ", "$ a $", "$ls $"] {
+        for draft in [
+            "$ ls",
+            "root@host:/tmp# rm -rf $ ",
+            "$ echo # ",
+            "❯ git commit",
+            "user@host ~> cat > ",
+            "$ a $",
+            "$ls $",
+        ] {
             assert!(p.is_empty(&row(draft, 1)).is_err(), "{draft}");
         }
         for not in ["> ", "dquote> ", "cmdand quote> ", "", "➜  proj git:(main) ✗ "] {

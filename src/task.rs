@@ -108,7 +108,10 @@ mod tests {
     #[test]
     fn spellings_hold_both_ways() {
         let all: Vec<_> = State::ALL.iter().map(|s| s.as_str()).collect();
-        assert_eq!(all.join(" "), "held queued assigned running waiting unknown completed failed cancelled");
+        assert_eq!(
+            all.join(" "),
+            "held queued assigned running waiting unknown completed failed cancelled"
+        );
         for s in State::ALL {
             assert_eq!(s.as_str().parse::<State>(), Ok(*s));
         }

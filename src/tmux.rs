@@ -89,19 +89,36 @@ impl Tmux {
 
     fn run(&self, args: &[&str]) -> anyhow::Result<Output> {
         self.command().args(args).output().map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => anyhow::anyhow!("tmux: not installed (apt install tmux, brew install tmux)"),
+            std::io::ErrorKind::NotFound => {
+                anyhow::anyhow!("tmux: not installed (apt install tmux, brew install tmux)")
+            }
             _ => anyhow::Error::from(e).context("tmux"),
         })
     }
 
     /// Every pane of the server; `None` where no server answers at that socket.
     pub fn panes(&self) -> anyhow::Result<Option<Listing>> {
-        let out = self.run(&["display-message", "-p", "#{socket_path}", ";", "list-panes", "-a", "-F", FORMAT])?;
+        let out = self.run(&[
+            "display-message",
+            "-p",
+            "#{socket_path}",
+            ";",
+            "list-panes",
+            "-a",
+            "-F",
+            FORMAT,
+        ])?;
         let stderr = String::from_utf8_lossy(&out.stderr);
         if !out.status.success() {
-            if ["no server running", "error connecting", "no sessions", "server exited", "lost server"]
-                .iter()
-                .any(|s| stderr.contains(s))
+            if [
+                "no server running",
+                "error connecting",
+                "no sessions",
+                "server exited",
+                "lost server",
+            ]
+            .iter()
+            .any(|s| stderr.contains(s))
             {
                 return Ok(None);
             }
@@ -130,7 +147,18 @@ impl Tmux {
             if !args.is_empty() {
                 args.push(";");
             }
-            args.extend(["display-message", "-p", "-t", p, &format, ";", "capture-pane", "-p", "-t", p]);
+            args.extend([
+                "display-message",
+                "-p",
+                "-t",
+                p,
+                &format,
+                ";",
+                "capture-pane",
+                "-p",
+                "-t",
+                p,
+            ]);
         }
         if args.is_empty() {
             return Ok(Vec::new());
@@ -144,14 +172,19 @@ impl Tmux {
     /// Types a line that holds no control character, and Enter. The leading blank goes first: a shell at a prompt
     /// shows it, a line editor in a command mode moves nothing and so is found out before it acts on a letter.
     pub fn type_line(&self, pane: &str, line: &str) -> anyhow::Result<Result<(), String>> {
-        anyhow::ensure!(line.starts_with(' ') && !crate::clean::has_control(line), "not a line to be typed");
+        anyhow::ensure!(
+            line.starts_with(' ') && !crate::clean::has_control(line),
+            "not a line to be typed"
+        );
         let cursor = || self.cursor(pane);
         let before = cursor()?;
         self.send(pane, &["send-keys", "-l", "-t", pane, "--", " "])?;
         let begun = std::time::Instant::now();
         while cursor()? == before {
             if begun.elapsed() > std::time::Duration::from_millis(500) {
-                return Ok(Err("the shell does not take text (a command mode, or it hangs)".into()));
+                return Ok(
+                    Err("the shell does not take text (a command mode, or it hangs)".into()),
+                );
             }
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
@@ -160,19 +193,31 @@ impl Tmux {
             Some(head) => format!("{head}\\;"),
             None => line[1..].to_owned(),
         };
-        self.send(pane, &["send-keys", "-l", "-t", pane, "--", &rest, ";", "send-keys", "-t", pane, "Enter"])?;
+        self.send(
+            pane,
+            &["send-keys", "-l", "-t", pane, "--", &rest, ";", "send-keys", "-t", pane, "Enter"],
+        )?;
         Ok(Ok(()))
     }
 
     fn cursor(&self, pane: &str) -> anyhow::Result<String> {
-        let out = self.run(&["display-message", "-p", "-t", pane, "#{cursor_x} #{cursor_y} #{history_size}"])?;
+        let out = self.run(&[
+            "display-message",
+            "-p",
+            "-t",
+            pane,
+            "#{cursor_x} #{cursor_y} #{history_size}",
+        ])?;
         Ok(String::from_utf8_lossy(&out.stdout).into_owned())
     }
 
     fn send(&self, pane: &str, args: &[&str]) -> anyhow::Result<()> {
         let out = self.run(args)?;
         if !out.status.success() {
-            bail!("tmux send-keys to {pane}: {}", crate::clean::line(String::from_utf8_lossy(&out.stderr).trim()));
+            bail!(
+                "tmux send-keys to {pane}: {}",
+                crate::clean::line(String::from_utf8_lossy(&out.stderr).trim())
+            );
         }
         Ok(())
     }
@@ -188,7 +233,19 @@ fn parse(line: &str) -> Option<Pane> {
     let (window, pane, tty) = (next()?, next()?, next()?.to_owned());
     let session = next()?.to_owned();
     let address = format!("{session}:{window}.{pane}");
-    Some(Pane { id, pid, server_pid, dead, in_mode, input_off, synchronized, tty, siblings: 1, address, session })
+    Some(Pane {
+        id,
+        pid,
+        server_pid,
+        dead,
+        in_mode,
+        input_off,
+        synchronized,
+        tty,
+        siblings: 1,
+        address,
+        session,
+    })
 }
 
 /// `X Y HISTORY`, then the screen's rows.
@@ -200,7 +257,11 @@ fn row(text: &str) -> Option<Row> {
     let mut before: String = chars.iter().take(x).collect();
     // capture-pane drops trailing blanks
     before.extend(std::iter::repeat_n(' ', x.saturating_sub(chars.len())));
-    Some(Row { before_cursor: before, after_cursor: chars.iter().skip(x).collect(), line: (history + y) as i64 })
+    Some(Row {
+        before_cursor: before,
+        after_cursor: chars.iter().skip(x).collect(),
+        line: (history + y) as i64,
+    })
 }
 
 /// Whether a path could be a tmux socket of ours.

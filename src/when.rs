@@ -19,7 +19,10 @@ pub fn duration(s: &str) -> anyhow::Result<Ms> {
         Some(Ok(days)) => SignedDuration::from_hours(days.checked_mul(24).with_context(bad)?),
         _ => s.parse().ok().with_context(bad)?,
     };
-    Ms::try_from(d.as_millis()).ok().filter(|ms| *ms >= 0 && *ms < 100 * 365 * 86_400_000).with_context(bad)
+    Ms::try_from(d.as_millis())
+        .ok()
+        .filter(|ms| *ms >= 0 && *ms < 100 * 365 * 86_400_000)
+        .with_context(bad)
 }
 
 /// An instant: RFC 3339, `HH:MM` (the next one in the local zone), or a duration from now.
@@ -82,7 +85,11 @@ fn clock(s: &str) -> Option<civil::Time> {
 fn next(time: civil::Time, now: Ms, zone: &TimeZone) -> anyhow::Result<Ms> {
     let now = Zoned::new(Timestamp::from_millisecond(now)?, zone.clone());
     let today = now.date().to_datetime(time).to_zoned(zone.clone())?;
-    let at = if today > now { today } else { now.date().tomorrow()?.to_datetime(time).to_zoned(zone.clone())? };
+    let at = if today > now {
+        today
+    } else {
+        now.date().tomorrow()?.to_datetime(time).to_zoned(zone.clone())?
+    };
     Ok(at.timestamp().as_millisecond())
 }
 
@@ -113,10 +120,20 @@ mod tests {
 
     #[test]
     fn a_clock_time_is_the_next_one_in_its_zone_also_on_the_day_the_clocks_change() {
-        let clock = |t: &str, z: &str| Resets { resets_clock: Some(t.into()), resets_zone: Some(z.into()), ..Default::default() };
+        let clock = |t: &str, z: &str| Resets {
+            resets_clock: Some(t.into()),
+            resets_zone: Some(z.into()),
+            ..Default::default()
+        };
         let now = at("2026-03-28T23:30:00Z");
-        assert_eq!(resolve(&clock("03:00", "Europe/Berlin"), now), Some(at("2026-03-29T01:00:00Z")));
-        assert_eq!(resolve(&clock("15:00", "Europe/Berlin"), now), Some(at("2026-03-29T13:00:00Z")));
+        assert_eq!(
+            resolve(&clock("03:00", "Europe/Berlin"), now),
+            Some(at("2026-03-29T01:00:00Z"))
+        );
+        assert_eq!(
+            resolve(&clock("15:00", "Europe/Berlin"), now),
+            Some(at("2026-03-29T13:00:00Z"))
+        );
         assert_eq!(resolve(&clock("00:15", "UTC"), now), Some(at("2026-03-29T00:15:00Z")));
         assert_eq!(resolve(&clock("03:00", "Nowhere/Land"), now), None);
     }

@@ -18,16 +18,32 @@ use crate::{ctx::sync, proc};
 const TO_START: Duration = Duration::from_secs(2);
 
 /// The line for a shell: `cd` there, then orch-wrap, which checks everything itself.
-fn line(shell: Shell, dir: Option<&str>, wrap: &Path, db: &Path, a: &OpenAttempt) -> anyhow::Result<String> {
-    let text = |p: &Path| p.to_str().map(quote::word).with_context(|| format!("{}: not UTF-8", p.display()));
+fn line(
+    shell: Shell,
+    dir: Option<&str>,
+    wrap: &Path,
+    db: &Path,
+    a: &OpenAttempt,
+) -> anyhow::Result<String> {
+    let text = |p: &Path| {
+        p.to_str().map(quote::word).with_context(|| format!("{}: not UTF-8", p.display()))
+    };
     let cd = dir.map(|d| format!("{} -- {}; ", shell.cd(), quote::word(d))).unwrap_or_default();
     Ok(format!(" {cd}{} --db {} --task {}", text(wrap)?, text(db)?, a.name))
 }
 
 /// Types the line into the attempt's pane, if that is still what was claimed and at an empty prompt.
 /// The reason, where nothing was typed or nothing can have come of it.
-pub fn hand_over(store: &mut Store, config: &Config, session: &Session, a: &OpenAttempt, dir: Option<&str>) -> anyhow::Result<Result<(), String>> {
-    let Some(seen) = sync::glance(session, config)? else { return Ok(Err("its pane is gone".into())) };
+pub fn hand_over(
+    store: &mut Store,
+    config: &Config,
+    session: &Session,
+    a: &OpenAttempt,
+    dir: Option<&str>,
+) -> anyhow::Result<Result<(), String>> {
+    let Some(seen) = sync::glance(session, config)? else {
+        return Ok(Err("its pane is gone".into()));
+    };
     if seen.incarnation != session.incarnation {
         return Ok(Err("another process fills the pane now".into()));
     }
@@ -44,7 +60,10 @@ pub fn hand_over(store: &mut Store, config: &Config, session: &Session, a: &Open
 }
 
 /// Waits until orch-wrap has begun each attempt; takes the others back, so that a late line is refused.
-pub fn await_starts(store: &mut Store, sent: Vec<OpenAttempt>) -> anyhow::Result<Vec<(OpenAttempt, Result<(), String>)>> {
+pub fn await_starts(
+    store: &mut Store,
+    sent: Vec<OpenAttempt>,
+) -> anyhow::Result<Vec<(OpenAttempt, Result<(), String>)>> {
     let begun = Instant::now();
     let mut waiting = sent;
     let mut done = Vec::new();
@@ -53,7 +72,9 @@ pub fn await_starts(store: &mut Store, sent: Vec<OpenAttempt>) -> anyhow::Result
         for a in waiting {
             match store.attempt(a.name)?.map(|x| x.state) {
                 Some(State::Sending) => still.push(a),
-                Some(State::Refused) => done.push((a, Err("taken back by another pass".to_owned()))),
+                Some(State::Refused) => {
+                    done.push((a, Err("taken back by another pass".to_owned())))
+                }
                 _ => done.push((a, Ok(()))),
             }
         }

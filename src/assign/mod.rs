@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::config::Config;
+use crate::ctx::sync::{self, Which};
 use crate::provider::Profile;
 use crate::route::{self, Choice, Rules, Slot, Verdict, Wanted, World};
 use crate::session::{Condition, Session};
@@ -15,7 +16,6 @@ use crate::store::{Candidates, Claim, Claimed, OpenAttempt, Store};
 use crate::task::Task;
 use crate::when::{self, Ms};
 use crate::{git, proc};
-use crate::ctx::sync::{self, Which};
 
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -61,7 +61,16 @@ pub fn pass(store: &mut Store, config: &Config, options: &Options) -> anyhow::Re
         if most == 0 {
             break;
         }
-        let done = start_some(store, config, &profiles, &sessions, options, round == 0, &mut most, &mut pass)?;
+        let done = start_some(
+            store,
+            config,
+            &profiles,
+            &sessions,
+            options,
+            round == 0,
+            &mut most,
+            &mut pass,
+        )?;
         let retry = done.lost_a_claim;
         sent.extend(done.sent);
         if options.dry_run || !retry {
@@ -107,7 +116,8 @@ fn start_some(
     let limits = store.limits(now)?;
     let mut wanted = Vec::new();
     for task in &tasks {
-        let limited = account(&task.provider).and_then(|a| limits.get(&a).map(|(_, why)| why.clone()));
+        let limited =
+            account(&task.provider).and_then(|a| limits.get(&a).map(|(_, why)| why.clone()));
         wanted.push(Wanted { task, context_failed: store.tried(task)?.1, limited });
     }
     let world = world(store, sessions, &open, &tasks, now)?;
@@ -120,12 +130,16 @@ fn start_some(
     if options.dry_run {
         for (i, j) in choice.start.iter().take(*most) {
             pass.started += 1;
-            pass.records.push(json!({"would": "start", "task": tasks[*i].id, "session": slots[*j].session.name}));
+            pass.records.push(
+                json!({"would": "start", "task": tasks[*i].id, "session": slots[*j].session.name}),
+            );
         }
         return Ok(round);
     }
     for w in wanted.iter().filter(|w| route::is_hopeless(w, &slots)) {
-        let why = store.last_reason(w.task.id)?.unwrap_or_else(|| "the context could not be established".into());
+        let why = store
+            .last_reason(w.task.id)?
+            .unwrap_or_else(|| "the context could not be established".into());
         if store.hold(w.task.id, &format!("no session left: {why}"), now)? {
             pass.records.push(json!({"did": "held", "task": w.task.id, "reason": why}));
         }
@@ -137,13 +151,14 @@ fn start_some(
         }
         let (task, session) = (&tasks[i], slots[j].session);
         let agent_session = uuid()?;
+        let account = account(&task.provider);
         let claim = Claim {
             task: task.id,
             session: session.id,
             incarnation: &session.incarnation,
             agent_session: &agent_session,
             switches: switches(task),
-            account: account(&task.provider).as_deref(),
+            account: account.as_deref(),
             owner: &owner,
         };
         let attempt = match store.claim(&claim, when::now())? {
@@ -154,7 +169,13 @@ fn start_some(
             }
         };
         deliver::stop_for_test("claimed");
-        match deliver::hand_over(store, config, session, &attempt, task.context.working_dir.as_deref())? {
+        match deliver::hand_over(
+            store,
+            config,
+            session,
+            &attempt,
+            task.context.working_dir.as_deref(),
+        )? {
             Ok(()) => {
                 *most -= 1;
                 round.sent.push(*attempt);
@@ -188,19 +209,26 @@ fn candidates(
     store.candidates(&Candidates { sessions: &names, dirs: &dirs, limited: &limited, most }, now)
 }
 
-fn slots<'a>(store: &Store, sessions: &'a [Session], open: &[OpenAttempt], now: Ms) -> anyhow::Result<Vec<Slot<'a>>> {
+fn slots<'a>(
+    store: &Store,
+    sessions: &'a [Session],
+    open: &[OpenAttempt],
+    now: Ms,
+) -> anyhow::Result<Vec<Slot<'a>>> {
     let (_, mean) = store.pulse()?;
     let mut all = Vec::new();
     for session in sessions {
         let holds = |a: &&OpenAttempt| a.session == Some(session.id);
         // an unknown one frees its session only once the pane is idle and nothing of it is alive
         let attempt = open.iter().filter(holds).find(|a| {
-            a.state != crate::attempt::State::Unknown || !proc::carriers(&reap::marks(store.path(), a.name)).is_empty()
+            a.state != crate::attempt::State::Unknown
+                || !proc::carriers(&reap::marks(store.path(), a.name)).is_empty()
         });
         let spent = attempt.map_or(0.0, |a| (now - a.claimed_at).max(0) as f64 / 1000.0);
         all.push(Slot {
             session,
-            occupied: attempt.map(|a| format!("task {} is {} there", a.name.task, a.state.as_str())),
+            occupied: attempt
+                .map(|a| format!("task {} is {} there", a.name.task, a.state.as_str())),
             free_in: if attempt.is_some() { (mean - spent).max(mean / 2.0) } else { mean },
             recent_attempts: store.history(session.id, None, now)?.0,
         });
@@ -208,9 +236,18 @@ fn slots<'a>(store: &Store, sessions: &'a [Session], open: &[OpenAttempt], now: 
     Ok(all)
 }
 
-fn world(store: &Store, sessions: &[Session], open: &[OpenAttempt], tasks: &[Task], now: Ms) -> anyhow::Result<World> {
+fn world(
+    store: &Store,
+    sessions: &[Session],
+    open: &[OpenAttempt],
+    tasks: &[Task],
+    now: Ms,
+) -> anyhow::Result<World> {
     let (starts, mean_attempt) = store.pulse()?;
-    let trees = open.iter().filter_map(|a| Some((a.tree.clone()?, a.git_branch.clone(), a.name.task.0))).collect();
+    let trees = open
+        .iter()
+        .filter_map(|a| Some((a.tree.clone()?, a.git_branch.clone(), a.name.task.0)))
+        .collect();
     let mut expertise = Vec::new();
     let mut known: Vec<&String> = tasks.iter().filter_map(|t| t.tree.as_ref()).collect();
     known.sort();
@@ -228,7 +265,9 @@ fn world(store: &Store, sessions: &[Session], open: &[OpenAttempt], tasks: &[Tas
 
 /// Whether the task's tree is on another branch than it wants.
 fn switches(task: &Task) -> bool {
-    let (Some(dir), Some(branch)) = (&task.context.working_dir, &task.context.git_branch) else { return false };
+    let (Some(dir), Some(branch)) = (&task.context.working_dir, &task.context.git_branch) else {
+        return false;
+    };
     git::work_tree(dir.as_ref()).is_none_or(|w| w.branch.as_ref() != Some(branch))
 }
 
@@ -240,7 +279,8 @@ fn explain(wanted: &[Wanted], slots: &[Slot], choice: &Choice, records: &mut Vec
                 Verdict::Filtered(why) => r["filter"] = why.as_str().into(),
                 Verdict::Scored(score) => {
                     r["score"] = score.total().into();
-                    r["terms"] = score.terms.iter().map(|(n, v)| ((*n).to_owned(), json!(v))).collect();
+                    r["terms"] =
+                        score.terms.iter().map(|(n, v)| ((*n).to_owned(), json!(v))).collect();
                 }
             }
             records.push(r);
@@ -249,7 +289,12 @@ fn explain(wanted: &[Wanted], slots: &[Slot], choice: &Choice, records: &mut Vec
 }
 
 /// Waits until a session's pane is at an empty prompt, to the deadline; then its pass is due.
-pub fn await_idle(store: &Store, config: &Config, session: &str, deadline: Duration) -> anyhow::Result<bool> {
+pub fn await_idle(
+    store: &Store,
+    config: &Config,
+    session: &str,
+    deadline: Duration,
+) -> anyhow::Result<bool> {
     let begun = Instant::now();
     let session = store.need_session(session)?;
     loop {

@@ -40,7 +40,11 @@ fn owner_lives(a: &OpenAttempt) -> bool {
 }
 
 /// A delivery whose pass died, or took longer than its lease. Whoever starts it late is refused by the same compare-and-set.
-fn take_back(store: &mut Store, a: &OpenAttempt, now: Ms) -> anyhow::Result<Option<(&'static str, String)>> {
+fn take_back(
+    store: &mut Store,
+    a: &OpenAttempt,
+    now: Ms,
+) -> anyhow::Result<Option<(&'static str, String)>> {
     if owner_lives(a) && a.lease_until > now {
         return Ok(None);
     }
@@ -49,18 +53,31 @@ fn take_back(store: &mut Store, a: &OpenAttempt, now: Ms) -> anyhow::Result<Opti
 }
 
 /// A running attempt whose orch-wrap is gone: lost when nothing of it lives, else unknown with the survivors named.
-fn bury(store: &mut Store, config: &Config, a: &OpenAttempt, now: Ms) -> anyhow::Result<Option<(&'static str, String)>> {
+fn bury(
+    store: &mut Store,
+    config: &Config,
+    a: &OpenAttempt,
+    now: Ms,
+) -> anyhow::Result<Option<(&'static str, String)>> {
     if owner_lives(a) {
         return Ok(None);
     }
     let survivors = proc::carriers(&marks(store.path(), a.name));
     let (to, verdict, why) = if a.fed {
-        ("unknown", Verdict::Unknown { survivors: false }, "its input ended without an outcome".to_owned())
+        (
+            "unknown",
+            Verdict::Unknown { survivors: false },
+            "its input ended without an outcome".to_owned(),
+        )
     } else if survivors.is_empty() {
         ("lost", Verdict::Lost, "orch-wrap was killed and nothing of it runs".to_owned())
     } else {
         let names: Vec<String> = survivors.iter().map(ToString::to_string).collect();
-        ("unknown", Verdict::Unknown { survivors: true }, format!("orch-wrap was killed, still running: {}", names.join(", ")))
+        (
+            "unknown",
+            Verdict::Unknown { survivors: true },
+            format!("orch-wrap was killed, still running: {}", names.join(", ")),
+        )
     };
     if a.state == State::Unknown && to == "unknown" {
         return Ok(None);

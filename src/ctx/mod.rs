@@ -16,14 +16,21 @@ use crate::when::Ms;
 use crate::wrap::prepare;
 
 /// Every pane of the server and every adopted session, as they are now. Changes nothing.
-pub fn show(store: Option<&Store>, config: &Config, names: &[String]) -> anyhow::Result<Vec<Value>> {
+pub fn show(
+    store: Option<&Store>,
+    config: &Config,
+    names: &[String],
+) -> anyhow::Result<Vec<Value>> {
     let adopted = store.map_or(Ok(Vec::new()), Store::sessions)?;
     let mut records = Vec::new();
     let tmux = Tmux::from_env();
     if let Some(l) = tmux.panes()? {
         let of = |p: &Pane| adopted.iter().find(|s| fills(s, p, &l));
-        let panes: Vec<(&Pane, Prompt)> =
-            l.panes.iter().map(|p| (p, of(p).map(|s| s.prompt.clone()).unwrap_or_default())).collect();
+        let panes: Vec<(&Pane, Prompt)> = l
+            .panes
+            .iter()
+            .map(|p| (p, of(p).map(|s| s.prompt.clone()).unwrap_or_default()))
+            .collect();
         for ((pane, _), seen) in panes.iter().zip(sync::look(&tmux, &l.socket, &panes, config)?) {
             let slot = of(pane);
             let name = slot.map_or_else(|| sync::slot_name(pane), |s| s.name.clone());
@@ -89,15 +96,22 @@ pub fn adopt(
         config.profile(p)?;
     }
     let tmux = Tmux::from_env();
-    let listing = tmux.panes()?.context("no tmux server answers: start tmux, or set ORCH_TMUX to its -L name or socket")?;
+    let listing = tmux
+        .panes()?
+        .context("no tmux server answers: start tmux, or set ORCH_TMUX to its -L name or socket")?;
     let mut chosen: Vec<(&Pane, String)> = Vec::new();
     for t in targets {
-        let panes: Vec<&Pane> =
-            listing.panes.iter().filter(|p| p.id == *t || p.session == *t || p.address == *t).collect();
+        let panes: Vec<&Pane> = listing
+            .panes
+            .iter()
+            .filter(|p| p.id == *t || p.session == *t || p.address == *t)
+            .collect();
         if panes.is_empty() {
             bail!("no pane or tmux session '{t}' on {}", listing.socket);
         }
-        chosen.extend(panes.iter().map(|p| (*p, name.map_or_else(|| sync::slot_name(p), str::to_owned))));
+        chosen.extend(
+            panes.iter().map(|p| (*p, name.map_or_else(|| sync::slot_name(p), str::to_owned))),
+        );
     }
     if name.is_some() && chosen.len() != 1 {
         bail!("--name: {} panes are meant, a name is for one", chosen.len());
@@ -107,7 +121,11 @@ pub fn adopt(
             bail!("session name {slot:?}: control characters are refused: give --name");
         }
         let seen = sync::look(&tmux, &listing.socket, &[(pane, Prompt::default())], config)?;
-        let seen = seen.into_iter().next().flatten().with_context(|| format!("pane {}: it is dead", pane.id))?;
+        let seen = seen
+            .into_iter()
+            .next()
+            .flatten()
+            .with_context(|| format!("pane {}: it is dead", pane.id))?;
         store.adopt(slot, provider, &seen, now)?;
     }
     Ok(chosen.into_iter().map(|(_, slot)| slot).collect())
@@ -117,8 +135,21 @@ fn context_name(name: &str) -> Result<(), ()> {
     if name.is_empty() || crate::clean::has_control(name) { Err(()) } else { Ok(()) }
 }
 
+/// The adopted session that a pane of `$TMUX` fills.
+pub fn session_of(store: &Store, pane: &str) -> Option<Session> {
+    let tmux = std::env::var("TMUX").ok()?;
+    let socket = tmux.rsplitn(3, ',').last()?;
+    let fills = |s: &Session| s.incarnation.socket == socket && s.incarnation.pane_id == pane;
+    store.sessions().ok()?.into_iter().find(fills)
+}
+
 /// Why a task's context could not be established (in that session); empty: it could.
-pub fn verify(store: &Store, config: &Config, task: &Task, session: Option<&str>) -> anyhow::Result<Vec<String>> {
+pub fn verify(
+    store: &Store,
+    config: &Config,
+    task: &Task,
+    session: Option<&str>,
+) -> anyhow::Result<Vec<String>> {
     let mut reasons = Vec::new();
     if let Err(why) = prepare::check_place(&task.context, config) {
         reasons.push(why);
@@ -145,9 +176,17 @@ fn differences(wanted: &Context, seen: &Seen, name: &str) -> Vec<String> {
     let mut all = Vec::new();
     let text = |t: &Option<String>| t.clone().unwrap_or_else(|| "none".into());
     if wanted.working_dir.is_some() && wanted.working_dir != seen.place.working_dir {
-        all.push(format!("session '{name}' is in {}, not in {}", text(&seen.place.working_dir), text(&wanted.working_dir)));
+        all.push(format!(
+            "session '{name}' is in {}, not in {}",
+            text(&seen.place.working_dir),
+            text(&wanted.working_dir)
+        ));
     } else if wanted.git_branch.is_some() && wanted.git_branch != seen.place.git_branch {
-        all.push(format!("session '{name}' is on branch {}, not {}", text(&seen.place.git_branch), text(&wanted.git_branch)));
+        all.push(format!(
+            "session '{name}' is on branch {}, not {}",
+            text(&seen.place.git_branch),
+            text(&wanted.git_branch)
+        ));
     }
     all
 }
@@ -171,7 +210,9 @@ pub fn shell_code(task: &Task, shell: Shell) -> anyhow::Result<String> {
             context::Value::Literal(v) => export(shell, name, &word(v)),
             context::Value::Reference { from } => match from.split_once(':') {
                 Some(("env", n)) => export(shell, name, &format!("\"${n}\"")),
-                Some((_, path)) if shell == Shell::Fish => format!("set -gx {name} (cat -- {} | string collect)", word(path)),
+                Some((_, path)) if shell == Shell::Fish => {
+                    format!("set -gx {name} (cat -- {} | string collect)", word(path))
+                }
                 Some((_, path)) => format!("export {name}=\"$(cat -- {})\"", word(path)),
                 None => bail!("env {name}: '{from}' is no reference"),
             },
@@ -182,7 +223,10 @@ pub fn shell_code(task: &Task, shell: Shell) -> anyhow::Result<String> {
         return Ok("true\n".into());
     }
     Ok(match shell {
-        Shell::Fish => format!("{}\n", steps.join("\nand ").replace("{ test", "begin; test").replace("; }", "; end")),
+        Shell::Fish => format!(
+            "{}\n",
+            steps.join("\nand ").replace("{ test", "begin; test").replace("; }", "; end")
+        ),
         _ => format!("{}\n", steps.join(" &&\n")),
     })
 }

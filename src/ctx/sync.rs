@@ -21,7 +21,12 @@ pub enum Which<'a> {
 
 /// One look at every adopted session, taken into the database; sessions that `config.sessions` names are adopted.
 /// Returns the sessions as they are now.
-pub fn sync(store: &mut Store, config: &Config, which: Which, now: Ms) -> anyhow::Result<Vec<Session>> {
+pub fn sync(
+    store: &mut Store,
+    config: &Config,
+    which: Which,
+    now: Ms,
+) -> anyhow::Result<Vec<Session>> {
     let before = wanted(store, which)?;
     let mut listings: BTreeMap<String, Listing> = BTreeMap::new();
     let mut tmuxes: BTreeMap<String, Tmux> = BTreeMap::new();
@@ -80,7 +85,9 @@ fn wanted(store: &Store, which: Which) -> anyhow::Result<Vec<Session>> {
 
 /// The pane of the session's incarnation: same server, same pane; a respawned one keeps its slot.
 fn still_there<'a>(s: &Session, l: &'a Listing) -> Option<&'a Pane> {
-    l.panes.iter().find(|p| p.server_pid == s.incarnation.server_pid && p.id == s.incarnation.pane_id)
+    l.panes
+        .iter()
+        .find(|p| p.server_pid == s.incarnation.server_pid && p.id == s.incarnation.pane_id)
 }
 
 /// What was learned of a prompt belongs to the process that draws it.
@@ -98,10 +105,20 @@ pub fn glance(s: &Session, config: &Config) -> anyhow::Result<Option<Seen>> {
 }
 
 /// What some panes of one server are at this moment; `None` for a dead pane.
-pub fn look(tmux: &Tmux, socket: &str, panes: &[(&Pane, Prompt)], config: &Config) -> anyhow::Result<Vec<Option<Seen>>> {
-    let first: Vec<(Option<Shell>, Result<(), Condition>)> = panes.iter().map(|(p, _)| shell_at_rest(p, config)).collect();
-    let resting: Vec<&str> =
-        panes.iter().zip(&first).filter(|(_, (_, c))| c.is_ok()).map(|((p, _), _)| p.id.as_str()).collect();
+pub fn look(
+    tmux: &Tmux,
+    socket: &str,
+    panes: &[(&Pane, Prompt)],
+    config: &Config,
+) -> anyhow::Result<Vec<Option<Seen>>> {
+    let first: Vec<(Option<Shell>, Result<(), Condition>)> =
+        panes.iter().map(|(p, _)| shell_at_rest(p, config)).collect();
+    let resting: Vec<&str> = panes
+        .iter()
+        .zip(&first)
+        .filter(|(_, (_, c))| c.is_ok())
+        .map(|((p, _), _)| p.id.as_str())
+        .collect();
     let mut rows = tmux.rows(&resting)?.into_iter();
     let boot = proc::boot_id();
     let mut all = Vec::new();
@@ -136,7 +153,10 @@ fn shell_at_rest(p: &Pane, config: &Config) -> (Option<Shell>, Result<(), Condit
     let program = proc::program(p.pid).unwrap_or_default();
     let Ok(shell) = program.parse::<Shell>() else {
         let what = if program.is_empty() { "a program" } else { &program };
-        return (None, Err(Condition::Busy(format!("{what} runs there, which is no shell known here"))));
+        return (
+            None,
+            Err(Condition::Busy(format!("{what} runs there, which is no shell known here"))),
+        );
     };
     let rest = (|| {
         if p.in_mode {
@@ -150,17 +170,20 @@ fn shell_at_rest(p: &Pane, config: &Config) -> (Option<Shell>, Result<(), Condit
         }
         let Some(stat) = proc::stat(p.pid) else { return blocked("the shell is gone") };
         if stat.foreground != stat.group {
-            let name = proc::stat(stat.foreground).map_or_else(|| "a command".to_owned(), |s| s.name);
+            let name =
+                proc::stat(stat.foreground).map_or_else(|| "a command".to_owned(), |s| s.name);
             return Err(Condition::Busy(format!("{name} runs there")));
         }
         let opted_in = config.canonical_shells.iter().any(|s| *s == program);
         match proc::is_canonical(&p.tty) {
             Ok(false) => Ok(()),
             Ok(true) if opted_in => Ok(()),
-            Ok(true) if shell == Shell::Dash => {
-                blocked("dash edits no line, so that a draft cannot be seen: opt in with canonical_shells = [\"dash\"]")
+            Ok(true) if shell == Shell::Dash => blocked(
+                "dash edits no line, so that a draft cannot be seen: opt in with canonical_shells = [\"dash\"]",
+            ),
+            Ok(true) => {
+                blocked("the shell reads no command line now (read, or a builtin that runs)")
             }
-            Ok(true) => blocked("the shell reads no command line now (read, or a builtin that runs)"),
             Err(e) => blocked(&format!("its terminal cannot be looked at: {e}")),
         }
     })();
@@ -188,11 +211,19 @@ pub fn place(pid: i64) -> Place {
 }
 
 /// A directory or branch that is another one than at the last look. By us if an attempt of the session began since.
-fn note_changes(store: &mut Store, before: &[Session], looks: &[(String, Option<Seen>)], now: Ms) -> anyhow::Result<()> {
+fn note_changes(
+    store: &mut Store,
+    before: &[Session],
+    looks: &[(String, Option<Seen>)],
+    now: Ms,
+) -> anyhow::Result<()> {
     for (name, seen) in looks {
-        let (Some(seen), Some(s)) = (seen, before.iter().find(|s| s.name == *name)) else { continue };
+        let (Some(seen), Some(s)) = (seen, before.iter().find(|s| s.name == *name)) else {
+            continue;
+        };
         let was = &s.place;
-        let changed = was.working_dir != seen.place.working_dir || was.git_branch != seen.place.git_branch;
+        let changed =
+            was.working_dir != seen.place.working_dir || was.git_branch != seen.place.git_branch;
         if changed && s.seen_at.is_some() {
             let by_us = s.last_active_at > s.seen_at;
             let body = json!({"from": was, "to": seen.place, "by": if by_us { "orch" } else { "not by us" }});
@@ -217,7 +248,9 @@ fn adopt_by_pattern(
     for (socket, listing) in listings {
         for pane in &listing.panes {
             let fills = |s: &&Session| {
-                s.incarnation.socket == *socket && s.incarnation.pane_id == pane.id && s.incarnation.server_pid == pane.server_pid
+                s.incarnation.socket == *socket
+                    && s.incarnation.pane_id == pane.id
+                    && s.incarnation.server_pid == pane.server_pid
             };
             let named = config.sessions.iter().any(|p| config::matches(p, &pane.session));
             let name = slot_name(pane);

@@ -43,11 +43,17 @@ fn tree_in_use(w: &Wanted, s: &Slot, slots: &[Slot], world: &World) -> Option<St
     }
     let place = &s.session.place;
     // a switch would pull the branch from under whoever works there
-    if branch.is_none() || place_match(w.task, place.working_dir.as_deref(), place.git_branch.as_deref()) == Match::Full {
+    if branch.is_none()
+        || place_match(w.task, place.working_dir.as_deref(), place.git_branch.as_deref())
+            == Match::Full
+    {
         return None;
     }
-    let there = |o: &&Slot| o.session.id != s.session.id && o.session.place.tree.as_ref() == Some(tree);
-    let works = |o: &&Slot| matches!(o.session.condition, Condition::Busy(_)) && o.session.place.git_branch != *branch;
+    let there =
+        |o: &&Slot| o.session.id != s.session.id && o.session.place.tree.as_ref() == Some(tree);
+    let works = |o: &&Slot| {
+        matches!(o.session.condition, Condition::Busy(_)) && o.session.place.git_branch != *branch
+    };
     let other = slots.iter().filter(there).find(works)?;
     Some(format!("tree in use: session '{}' works in {tree}", other.session.name))
 }

@@ -72,7 +72,8 @@ pub fn choose(tasks: &[Wanted], slots: &[Slot], world: &World, rules: &Rules, no
         Some(why) => Verdict::Filtered(why),
         None => Verdict::Scored(score::score(w.task, s, world, &rules.weights, now)),
     };
-    let verdicts: Vec<Vec<Verdict>> = tasks.iter().map(|w| slots.iter().map(|s| judge(w, s)).collect()).collect();
+    let verdicts: Vec<Vec<Verdict>> =
+        tasks.iter().map(|w| slots.iter().map(|s| judge(w, s)).collect()).collect();
     let start = match rules.policy {
         Policy::Plan => plan::plan(tasks, slots, &verdicts, world, rules, now),
         Policy::Score => score::by_score(tasks, slots, &verdicts),
@@ -87,7 +88,9 @@ pub fn is_hopeless(w: &Wanted, slots: &[Slot]) -> bool {
         .filter(|s| s.session.condition.as_str() != "dead" && s.session.shell.is_some())
         .filter(|s| w.task.session.as_ref().is_none_or(|n| *n == s.session.name))
         .peekable();
-    !w.context_failed.is_empty() && eligible.peek().is_some() && eligible.all(|s| w.context_failed.contains(&s.session.id))
+    !w.context_failed.is_empty()
+        && eligible.peek().is_some()
+        && eligible.all(|s| w.context_failed.contains(&s.session.id))
 }
 
 /// How much of a task's place a session is in already.
@@ -120,7 +123,9 @@ fn without_conflicts(tasks: &[Wanted], start: Vec<(usize, usize)>) -> Vec<(usize
     let free = |i: &usize, held: &mut Vec<_>| {
         let t = tasks[*i].task;
         let Some(tree) = &t.tree else { return true };
-        let clash = held.iter().any(|(h, b): &(&String, &Option<String>)| *h == tree && *b != &t.context.git_branch);
+        let clash = held
+            .iter()
+            .any(|(h, b): &(&String, &Option<String>)| *h == tree && *b != &t.context.git_branch);
         held.push((tree, &t.context.git_branch));
         !clash
     };

@@ -28,14 +28,26 @@ struct Virtual<'a> {
     startable: bool,
 }
 
-pub fn plan(tasks: &[Wanted], slots: &[Slot], verdicts: &[Vec<Verdict>], world: &World, rules: &Rules, now: Ms) -> Vec<(usize, usize)> {
+pub fn plan(
+    tasks: &[Wanted],
+    slots: &[Slot],
+    verdicts: &[Vec<Verdict>],
+    world: &World,
+    rules: &Rules,
+    now: Ms,
+) -> Vec<(usize, usize)> {
     let mut slots: Vec<Virtual> = slots.iter().map(|s| start_of(s, tasks)).collect();
     let mut open: Vec<usize> = (0..tasks.len()).collect();
     let mut start = Vec::new();
     while slots.iter().any(|s| s.startable) && !open.is_empty() {
         let turn = (world.starts + start.len() as i64 + 1) % OVERDUE_TURN == 0;
         let overdue = |i: &&usize| now - tasks[**i].task.created_at > rules.plan.overdue;
-        let first = open.iter().filter(overdue).min_by_key(|i| tasks[**i].task.created_at).filter(|_| turn).copied();
+        let first = open
+            .iter()
+            .filter(overdue)
+            .min_by_key(|i| tasks[**i].task.created_at)
+            .filter(|_| turn)
+            .copied();
         let among = first.map_or_else(|| open.clone(), |i| vec![i]);
         let mut best = cheapest(&among, tasks, &slots, verdicts, rules, now);
         if best.is_none() && first.is_some() {
@@ -52,7 +64,8 @@ pub fn plan(tasks: &[Wanted], slots: &[Slot], verdicts: &[Vec<Verdict>], world: 
         }
         slot.free_in += set_up(matched) + world.mean_attempt;
         if let Some(dir) = task.context.working_dir.as_deref() {
-            (slot.dir, slot.branch) = (Some(dir), task.context.git_branch.as_deref().or(slot.branch));
+            (slot.dir, slot.branch) =
+                (Some(dir), task.context.git_branch.as_deref().or(slot.branch));
             slot.keep = keep(slot.dir, slot.branch, tasks);
         }
     }
@@ -63,12 +76,20 @@ fn start_of<'a>(s: &'a Slot, tasks: &[Wanted]) -> Virtual<'a> {
     let place = &s.session.place;
     let (dir, branch) = (place.working_dir.as_deref(), place.git_branch.as_deref());
     let startable = s.session.condition == Condition::Idle && s.occupied.is_none();
-    Virtual { free_in: if startable { 0.0 } else { s.free_in }, dir, branch, keep: keep(dir, branch, tasks), startable }
+    Virtual {
+        free_in: if startable { 0.0 } else { s.free_in },
+        dir,
+        branch,
+        keep: keep(dir, branch, tasks),
+        startable,
+    }
 }
 
 /// What evicting a context costs: the more waiting tasks want it, the more.
 fn keep(dir: Option<&str>, branch: Option<&str>, tasks: &[Wanted]) -> f64 {
-    let wants = |w: &&Wanted| w.task.context.working_dir.is_some() && place_match(w.task, dir, branch) == Match::Full;
+    let wants = |w: &&Wanted| {
+        w.task.context.working_dir.is_some() && place_match(w.task, dir, branch) == Match::Full
+    };
     let popular = tasks.iter().filter(wants).count() as f64;
     EVICTION_SHARE * popular.min(POPULAR) / POPULAR * SWITCH
 }
@@ -113,7 +134,10 @@ fn cheapest(
             let evicts = if matched == Match::Full { 0.0 } else { slot.keep };
             let cost = slot.free_in + kappa * (set_up(matched) + evicts) - credit;
             let key = (cost, -score);
-            if best.as_ref().is_none_or(|(b, _)| key.0 < b.0 - 1e-9 || (key.0 < b.0 + 1e-9 && key.1 < b.1)) {
+            if best
+                .as_ref()
+                .is_none_or(|(b, _)| key.0 < b.0 - 1e-9 || (key.0 < b.0 + 1e-9 && key.1 < b.1))
+            {
                 best = Some((key, (i, j)));
             }
         }

@@ -37,7 +37,10 @@ pub fn score(task: &Task, slot: &Slot, world: &World, w: &Weights, now: Ms) -> S
     add("idle", s.condition == Condition::Idle, w.idle);
     add("provider", s.provider.as_deref() == Some(task.provider.as_str()), w.provider);
     add("affinity", task.group.is_some() && task.group == s.last_group, w.affinity);
-    let known = world.expertise.iter().find(|(id, tree, _, _)| *id == s.id && Some(tree) == task.tree.as_ref());
+    let known = world
+        .expertise
+        .iter()
+        .find(|(id, tree, _, _)| *id == s.id && Some(tree) == task.tree.as_ref());
     let share = known.map(|(_, _, ended, well)| (*well as f64 + 1.0) / (*ended as f64 + 2.0) - 0.5);
     add("expertise", share.is_some(), w.expertise * share.unwrap_or(0.0));
     add("load", slot.recent_attempts > 0, -w.load * slot.recent_attempts as f64);
@@ -45,14 +48,20 @@ pub fn score(task: &Task, slot: &Slot, world: &World, w: &Weights, now: Ms) -> S
 }
 
 /// Each task in its turn takes the free session with the highest score; the first by name of equal ones.
-pub fn by_score(tasks: &[Wanted], slots: &[Slot], verdicts: &[Vec<Verdict>]) -> Vec<(usize, usize)> {
+pub fn by_score(
+    tasks: &[Wanted],
+    slots: &[Slot],
+    verdicts: &[Vec<Verdict>],
+) -> Vec<(usize, usize)> {
     let mut taken = vec![false; slots.len()];
     let mut start = Vec::new();
     for (i, _) in tasks.iter().enumerate() {
-        let scored = verdicts[i].iter().enumerate().filter(|(j, _)| !taken[*j]).filter_map(|(j, v)| match v {
-            Verdict::Scored(s) => Some((j, s.total())),
-            Verdict::Filtered(_) => None,
-        });
+        let scored = verdicts[i].iter().enumerate().filter(|(j, _)| !taken[*j]).filter_map(
+            |(j, v)| match v {
+                Verdict::Scored(s) => Some((j, s.total())),
+                Verdict::Filtered(_) => None,
+            },
+        );
         let best = scored.reduce(|a, b| if b.1 > a.1 { b } else { a });
         if let Some((j, _)) = best {
             taken[j] = true;

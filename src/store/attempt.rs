@@ -98,12 +98,26 @@ impl Store {
             if let Some(why) = obstacle(tx, &task, c, now)? {
                 return Ok(Claimed::Not(why));
             }
-            let attempt = insert(tx, &task, State::Claimed, Some(c.session), Some(c.incarnation), c.owner, now)?;
+            let attempt = insert(
+                tx,
+                &task,
+                State::Claimed,
+                Some(c.session),
+                Some(c.incarnation),
+                c.owner,
+                now,
+            )?;
             let Some(id) = attempt else {
                 return Ok(Claimed::Not("another attempt is open".into()));
             };
-            tx.execute("update attempts set agent_session = ?2 where id = ?1", params![id, c.agent_session])?;
-            tx.execute("update sessions set last_active_at = ?2 where id = ?1", params![c.session.0, now])?;
+            tx.execute(
+                "update attempts set agent_session = ?2 where id = ?1",
+                params![id, c.agent_session],
+            )?;
+            tx.execute(
+                "update sessions set last_active_at = ?2 where id = ?1",
+                params![c.session.0, now],
+            )?;
             move_task(tx, task.id, task::State::Assigned, None, None, now)?;
             Ok(Claimed::Won(Box::new(by_id(tx, id)?)))
         })
@@ -167,10 +181,16 @@ impl Store {
         self.write(|tx| {
             let task = need(tx, o.task)?;
             if !matches!(task.state, task::State::Queued | task::State::Held) {
-                bail!("task {} is {}: only a queued or held task can be begun by hand", task.id, task.state.as_str());
+                bail!(
+                    "task {} is {}: only a queued or held task can be begun by hand",
+                    task.id,
+                    task.state.as_str()
+                );
             }
             let id = insert(tx, &task, State::Running, o.session, o.incarnation, o.owner, now)?
-                .with_context(|| format!("task {}: its session has another attempt open", task.id))?;
+                .with_context(|| {
+                    format!("task {}: its session has another attempt open", task.id)
+                })?;
             tx.execute(
                 "update attempts set started_at = ?2, agent_session = ?3, fed = ?4 where id = ?1",
                 params![id, now, o.agent_session, o.fed],
@@ -187,7 +207,9 @@ impl Store {
                 "update attempts set lease_until = ?3 where id = ?1 and token = ?2",
                 params![a.id.0, a.token, now + LEASE],
             )?;
-            Ok(tx.query_row("select cancel_asked from attempts where id = ?1", [a.id.0], |r| r.get(0))?)
+            Ok(tx.query_row("select cancel_asked from attempts where id = ?1", [a.id.0], |r| {
+                r.get(0)
+            })?)
         })
     }
 
@@ -288,14 +310,18 @@ impl Store {
             need(tx, id)?;
             let open = open_of(tx, id)?;
             if let Some(a) = &open {
-                tx.execute("update attempts set cancel_asked = ?2 where id = ?1", params![a.id.0, why])?;
+                tx.execute(
+                    "update attempts set cancel_asked = ?2 where id = ?1",
+                    params![a.id.0, why],
+                )?;
             }
             Ok(open)
         })
     }
 
     pub fn open_attempts(&self) -> anyhow::Result<Vec<OpenAttempt>> {
-        let mut s = self.db.prepare(&format!("select {COLUMNS} from attempts where {OPEN} order by id"))?;
+        let mut s =
+            self.db.prepare(&format!("select {COLUMNS} from attempts where {OPEN} order by id"))?;
         let rows = s.query_map([], read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -313,7 +339,9 @@ impl Store {
 
     /// The newest attempt whose agent's session has this id.
     pub fn attempt_of_agent(&self, session: &str) -> anyhow::Result<Option<OpenAttempt>> {
-        let sql = format!("select {COLUMNS} from attempts where agent_session = ?1 order by id desc limit 1");
+        let sql = format!(
+            "select {COLUMNS} from attempts where agent_session = ?1 order by id desc limit 1"
+        );
         Ok(self.db.query_row(&sql, [session], read).optional()?)
     }
 
@@ -372,7 +400,9 @@ fn obstacle(tx: &Transaction, task: &Task, c: &Claim, now: Ms) -> anyhow::Result
         return Ok(Some("scheduled for later".into()));
     }
     let (name, paused): (String, Option<String>) =
-        tx.query_row("select name, paused from sessions where id = ?1", [c.session.0], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        tx.query_row("select name, paused from sessions where id = ?1", [c.session.0], |r| {
+            Ok((r.get(0)?, r.get(1)?))
+        })?;
     if let Some(why) = paused {
         return Ok(Some(format!("session '{name}' is paused: {why}")));
     }
@@ -406,7 +436,9 @@ fn obstacle(tx: &Transaction, task: &Task, c: &Claim, now: Ms) -> anyhow::Result
             )
             .optional()?;
         if let Some(other) = busy {
-            return Ok(Some(format!("session '{other}' works in {tree}: its branch must not change")));
+            return Ok(Some(format!(
+                "session '{other}' works in {tree}: its branch must not change"
+            )));
         }
     }
     Ok(None)

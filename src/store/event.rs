@@ -40,7 +40,13 @@ pub struct Line {
 
 impl Store {
     /// Keeps lines of one stream of an attempt, in one transaction; a line that is there already changes nothing.
-    pub fn record(&mut self, a: &OpenAttempt, stream: &str, lines: &[Line], now: Ms) -> anyhow::Result<()> {
+    pub fn record(
+        &mut self,
+        a: &OpenAttempt,
+        stream: &str,
+        lines: &[Line],
+        now: Ms,
+    ) -> anyhow::Result<()> {
         if lines.is_empty() {
             return Ok(());
         }
@@ -124,7 +130,10 @@ fn take_figures(tx: &Transaction, a: &OpenAttempt, event: &Event) -> anyhow::Res
         Body::TestSummary { framework, passed, failed, errors, skipped, .. } => {
             let tests = serde_json::json!({"framework": framework, "passed": passed, "failed": failed,
                 "errors": errors, "skipped": skipped});
-            tx.execute("update attempts set tests = ?2 where id = ?1", params![a.id.0, tests.to_string()])?;
+            tx.execute(
+                "update attempts set tests = ?2 where id = ?1",
+                params![a.id.0, tests.to_string()],
+            )?;
         }
         _ => {}
     }

@@ -28,7 +28,15 @@ pub struct EventFilter {
 
 /// The columns that hold UTC milliseconds are shown as RFC 3339.
 const TIMES: &[&str] = &[
-    "at", "not_before", "created_at", "updated_at", "ended_at", "claimed_at", "started_at", "lease_until", "seen_at",
+    "at",
+    "not_before",
+    "created_at",
+    "updated_at",
+    "ended_at",
+    "claimed_at",
+    "started_at",
+    "lease_until",
+    "seen_at",
     "last_active_at",
 ];
 const JSON: &[&str] = &["context", "tests", "body", "prompt"];
@@ -151,7 +159,9 @@ fn value(name: &str, v: ValueRef) -> Value {
         ValueRef::Text(t) => {
             let text = String::from_utf8_lossy(t);
             let json = JSON.contains(&name) || name == "after";
-            json.then(|| serde_json::from_str(&text).ok()).flatten().unwrap_or_else(|| text.into_owned().into())
+            json.then(|| serde_json::from_str(&text).ok())
+                .flatten()
+                .unwrap_or_else(|| text.into_owned().into())
         }
         ValueRef::Blob(_) => Value::Null,
     }

@@ -98,9 +98,12 @@ impl Store {
             bail!("SQLite {}: at least 3.51.3 is needed", rusqlite::version());
         }
         let lock = lock_file(&path)?;
-        let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .map_err(busy)
-            .with_context(name)?;
+        let mut db = Connection::open_with_flags(
+            &path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )
+        .map_err(busy)
+        .with_context(name)?;
         db.busy_handler(Some(wait_a_little))?;
         let mut store = Store { db, path, lock };
         store.prepare().map_err(busy).with_context(|| store.path.display().to_string())?;
@@ -119,7 +122,8 @@ impl Store {
         self.db.execute_batch("pragma synchronous = full; pragma foreign_keys = on")?;
         self.db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         // a last connection that checkpoints at close would pay two more syncs for every short program
-        self.db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        self.db
+            .set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         if version < MIGRATIONS.len() as i32 {
             self.migrate()?;
         }
@@ -136,7 +140,8 @@ impl Store {
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let version: i32 = tx.query_row("pragma user_version", [], |r| r.get(0))?;
         if version == 0 {
-            let tables: i64 = tx.query_row("select count(*) from sqlite_master", [], |r| r.get(0))?;
+            let tables: i64 =
+                tx.query_row("select count(*) from sqlite_master", [], |r| r.get(0))?;
             if tables != 0 {
                 bail!("not an orch database");
             }
@@ -151,7 +156,10 @@ impl Store {
     }
 
     /// One writing transaction in this process's turn; it is committed if `work` succeeds.
-    fn write<T>(&mut self, work: impl FnOnce(&Transaction) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    fn write<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
         let _turn = Turn::take(&self.lock)?;
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(busy)?;
         let value = work(&tx)?;
@@ -167,14 +175,20 @@ impl Store {
     /// Notes the instant of a named fact.
     pub fn note_fact(&mut self, name: &str, now: i64) -> anyhow::Result<()> {
         self.write(|tx| {
-            tx.execute("insert into facts (name, at) values (?1, ?2) on conflict do update set at = ?2", (name, now))?;
+            tx.execute(
+                "insert into facts (name, at) values (?1, ?2) on conflict do update set at = ?2",
+                (name, now),
+            )?;
             Ok(())
         })
     }
 
     pub fn fact(&self, name: &str) -> anyhow::Result<Option<i64>> {
         use rusqlite::OptionalExtension;
-        Ok(self.db.query_row("select at from facts where name = ?1", [name], |r| r.get(0)).optional()?)
+        Ok(self
+            .db
+            .query_row("select at from facts where name = ?1", [name], |r| r.get(0))
+            .optional()?)
     }
 }
 
@@ -187,7 +201,9 @@ impl Turn<'_> {
         loop {
             match flock(lock, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Turn(lock)),
-                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) if begun.elapsed() < DEADLINE => {
+                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR)
+                    if begun.elapsed() < DEADLINE =>
+                {
                     std::thread::sleep(Duration::from_micros(500));
                 }
                 Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {
@@ -253,7 +269,11 @@ fn lock_file(path: &Path) -> anyhow::Result<File> {
 /// Makes the directory (0700) and an empty file (0600) before SQLite would make it readable for others.
 fn create(path: &Path) -> anyhow::Result<()> {
     if let Some(dir) = path.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| dir.display().to_string())?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .with_context(|| dir.display().to_string())?;
         refuse_network(dir)?;
     }
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
@@ -266,7 +286,10 @@ fn create(path: &Path) -> anyhow::Result<()> {
 /// File systems on which SQLite's shared memory does not hold between hosts.
 #[cfg(target_os = "linux")]
 fn refuse_network(dir: &Path) -> anyhow::Result<()> {
-    let kind = rustix::fs::statfs(dir).map_err(std::io::Error::from).with_context(|| dir.display().to_string())?.f_type;
+    let kind = rustix::fs::statfs(dir)
+        .map_err(std::io::Error::from)
+        .with_context(|| dir.display().to_string())?
+        .f_type;
     let name = match kind as u64 & 0xffff_ffff {
         0x6969 => "NFS",
         0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB",
@@ -274,7 +297,10 @@ fn refuse_network(dir: &Path) -> anyhow::Result<()> {
         0x6573_5546 => "FUSE",
         _ => return Ok(()),
     };
-    bail!("{}: on {name}, where the database would not be safe: give --db a local path", dir.display())
+    bail!(
+        "{}: on {name}, where the database would not be safe: give --db a local path",
+        dir.display()
+    )
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -286,6 +312,10 @@ fn refuse_network(_: &Path) -> anyhow::Result<()> {
 fn spelled<T: std::str::FromStr>(r: &rusqlite::Row, n: &str) -> rusqlite::Result<T> {
     let text: String = r.get(n)?;
     text.parse().map_err(|_| {
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, format!("{n}: '{text}'").into())
+        rusqlite::Error::FromSqlConversionFailure(
+            0,
+            rusqlite::types::Type::Text,
+            format!("{n}: '{text}'").into(),
+        )
     })
 }

@@ -36,11 +36,18 @@ impl Store {
 
     /// The session, or an error that names it.
     pub fn need_session(&self, name: &str) -> anyhow::Result<Session> {
-        self.session(name)?.with_context(|| format!("no session '{name}': see orch-ls sessions, orch-ctx adopt"))
+        self.session(name)?
+            .with_context(|| format!("no session '{name}': see orch-ls sessions, orch-ctx adopt"))
     }
 
     /// Makes a slot, or gives a slot whose pane is gone to a new one. A slot that a living pane fills is refused.
-    pub fn adopt(&mut self, name: &str, provider: Option<&str>, seen: &Seen, now: Ms) -> anyhow::Result<()> {
+    pub fn adopt(
+        &mut self,
+        name: &str,
+        provider: Option<&str>,
+        seen: &Seen,
+        now: Ms,
+    ) -> anyhow::Result<()> {
         self.write(|tx| {
             let i = &seen.incarnation;
             let taken: Option<String> = tx
@@ -103,8 +110,14 @@ impl Store {
             if let Some(task) = open {
                 bail!("session '{name}' has task {task} open: orch-ctl cancel {task} first");
             }
-            tx.execute("update attempts set session_id = null where session_id = ?1", [session.id.0])?;
-            tx.execute("update events set session_id = null where session_id = ?1", [session.id.0])?;
+            tx.execute(
+                "update attempts set session_id = null where session_id = ?1",
+                [session.id.0],
+            )?;
+            tx.execute(
+                "update events set session_id = null where session_id = ?1",
+                [session.id.0],
+            )?;
             tx.execute("delete from sessions where id = ?1", [session.id.0])?;
             Ok(())
         })
@@ -120,7 +133,12 @@ impl Store {
     }
 
     /// Ends and starts of attempts in a session: (in the last hour, in this tree, of those completed).
-    pub fn history(&self, id: SessionId, tree: Option<&str>, now: Ms) -> anyhow::Result<(i64, i64, i64)> {
+    pub fn history(
+        &self,
+        id: SessionId,
+        tree: Option<&str>,
+        now: Ms,
+    ) -> anyhow::Result<(i64, i64, i64)> {
         Ok(self.db.query_row(
             "select count(*) filter (where claimed_at > ?3), \
                     count(*) filter (where tree = ?2 and state in ('completed', 'failed', 'lost')), \
@@ -152,7 +170,9 @@ fn see(tx: &rusqlite::Transaction, name: &str, seen: &Seen, now: Ms) -> anyhow::
 }
 
 fn read(r: &Row) -> rusqlite::Result<Session> {
-    let why = || Ok::<_, rusqlite::Error>(r.get::<_, Option<String>>("condition_why")?.unwrap_or_default());
+    let why = || {
+        Ok::<_, rusqlite::Error>(r.get::<_, Option<String>>("condition_why")?.unwrap_or_default())
+    };
     let condition = match r.get::<_, String>("condition")?.as_str() {
         "idle" => Condition::Idle,
         "busy" => Condition::Busy(why()?),
@@ -174,11 +194,14 @@ fn read(r: &Row) -> rusqlite::Result<Session> {
         },
         condition,
         shell: r.get("shell")?,
-        place: Place { working_dir: r.get("working_dir")?, git_branch: r.get("git_branch")?, tree: r.get("tree")? },
+        place: Place {
+            working_dir: r.get("working_dir")?,
+            git_branch: r.get("git_branch")?,
+            tree: r.get("tree")?,
+        },
         prompt: serde_json::from_str(&r.get::<_, String>("prompt")?).unwrap_or_default(),
         last_active_at: r.get("last_active_at")?,
         last_group: r.get("last_group")?,
         seen_at: r.get("seen_at")?,
     })
 }
-

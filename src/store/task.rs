@@ -113,7 +113,9 @@ impl Store {
         );
         let json = |v: &[String]| serde_json::to_string(v).unwrap_or_default();
         let (sessions, limited) = (json(want.sessions), json(want.limited));
-        let first = format!("select {COLUMNS} from tasks where {filter} order by priority desc, id limit ?4");
+        let first = format!(
+            "select {COLUMNS} from tasks where {filter} order by priority desc, id limit ?4"
+        );
         let mut tasks: Vec<Task> = self
             .db
             .prepare(&first)?
@@ -138,7 +140,9 @@ impl Store {
 
     /// Every task that is ready, whatever sessions there are: how many, and the first.
     pub fn ready_count(&self, now: Ms) -> anyhow::Result<i64> {
-        Ok(self.db.query_row(&format!("select count(*) from tasks where {READY}"), [now], |r| r.get(0))?)
+        Ok(self
+            .db
+            .query_row(&format!("select count(*) from tasks where {READY}"), [now], |r| r.get(0))?)
     }
 
     /// What keeps a queued task from being looked at now, in words.
@@ -147,7 +151,9 @@ impl Store {
             "select p.id, p.state from dependencies d join tasks p on p.id = d.depends_on where d.task_id = ?1 \
              and not (p.state = 'completed' or (d.any_end and p.state in ('failed', 'cancelled'))) order by p.id",
         )?;
-        let rows = s.query_map([id.0], |r| Ok(format!("task {} is {}", r.get::<_, i64>(0)?, r.get::<_, String>(1)?)))?;
+        let rows = s.query_map([id.0], |r| {
+            Ok(format!("task {} is {}", r.get::<_, i64>(0)?, r.get::<_, String>(1)?))
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -180,7 +186,10 @@ impl Store {
             if t.state.is_final() {
                 bail!("task {id} is {}: it has ended", t.state.as_str());
             }
-            tx.execute("update tasks set priority = ?2, updated_at = ?3 where id = ?1", params![id.0, priority, now])?;
+            tx.execute(
+                "update tasks set priority = ?2, updated_at = ?3 where id = ?1",
+                params![id.0, priority, now],
+            )?;
             Ok(())
         })
     }
@@ -190,7 +199,10 @@ impl Store {
         self.write(|tx| {
             let t = need(tx, id)?;
             if !matches!(t.state, State::Queued | State::Held) {
-                bail!("task {id} is {}: only a queued or held task can be reassigned", t.state.as_str());
+                bail!(
+                    "task {id} is {}: only a queued or held task can be reassigned",
+                    t.state.as_str()
+                );
             }
             tx.execute("update tasks set session = ?2 where id = ?1", params![id.0, session])?;
             forgive(tx, id)?;
@@ -219,7 +231,10 @@ pub(super) fn move_task(
         params![id.0, state.as_str(), reason, not_before, now, ended],
     )?;
     if matches!(state, State::Failed | State::Cancelled) {
-        let why = format!("depends on task {id}, which {}", if state == State::Failed { "failed" } else { "was cancelled" });
+        let why = format!(
+            "depends on task {id}, which {}",
+            if state == State::Failed { "failed" } else { "was cancelled" }
+        );
         tx.execute(
             "update tasks set state = 'held', reason = ?2, updated_at = ?3 where state = 'queued' \
              and id in (select task_id from dependencies where depends_on = ?1 and not any_end)",
@@ -264,7 +279,11 @@ pub(super) fn read(r: &Row) -> rusqlite::Result<Task> {
         priority: r.get("priority")?,
         session: r.get("session")?,
         context: serde_json::from_str(&context).map_err(|e| {
-            rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, format!("context: {e}").into())
+            rusqlite::Error::FromSqlConversionFailure(
+                0,
+                rusqlite::types::Type::Text,
+                format!("context: {e}").into(),
+            )
         })?,
         tree: r.get("tree")?,
         group: r.get("group_name")?,

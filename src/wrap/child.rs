@@ -10,7 +10,9 @@ use anyhow::Context as _;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::FdFlags;
 use rustix::pty::OpenptFlags;
-use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+};
 
 use super::script::{Then, script};
 
@@ -109,14 +111,17 @@ pub fn lead(tty: &Path, argv: &[std::ffi::OsString]) -> anyhow::Error {
     {
         return e.context(tty.display().to_string());
     }
-    let Some((program, rest)) = argv.split_first() else { return anyhow::anyhow!("nothing to run") };
+    let Some((program, rest)) = argv.split_first() else {
+        return anyhow::anyhow!("nothing to run");
+    };
     let e = Command::new(program).args(rest).exec();
     anyhow::Error::from(e).context(program.to_string_lossy().into_owned())
 }
 
 /// A session leader without a terminal takes the one that it opens; some systems want to be asked besides.
 fn take_terminal(tty: &Path) -> anyhow::Result<()> {
-    let fd = rustix::fs::open(tty, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(std::io::Error::from)?;
+    let fd = rustix::fs::open(tty, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .map_err(std::io::Error::from)?;
     // already taken by opening it, where that suffices
     let _ = rustix::process::ioctl_tiocsctty(&fd);
     Ok(())
@@ -131,12 +136,16 @@ struct Pty {
 
 fn open_pty() -> anyhow::Result<Pty> {
     let io = std::io::Error::from;
-    let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).map_err(io)?;
+    let master =
+        rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
+            .map_err(io)?;
     rustix::pty::grantpt(&master).map_err(io)?;
     rustix::pty::unlockpt(&master).map_err(io)?;
     let name = rustix::pty::ptsname(&master, Vec::new()).map_err(io)?;
     let path = PathBuf::from(name.to_str().context("terminal name")?);
-    let slave = rustix::fs::open(&path, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).map_err(io)?;
+    let slave =
+        rustix::fs::open(&path, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(io)?;
     let stdout = std::io::stdout();
     if let Ok(size) = tcgetwinsize(stdout.as_fd()) {
         tcsetwinsize(&slave, size).map_err(io)?;

@@ -66,7 +66,13 @@ enum Message {
 }
 
 /// Runs an attempt that has begun to its end. `gate` comes from before the database was opened.
-pub fn run(store: &mut Store, config: &Config, started: &Started, job: &Job, gate: Gate) -> anyhow::Result<Outcomes> {
+pub fn run(
+    store: &mut Store,
+    config: &Config,
+    started: &Started,
+    job: &Job,
+    gate: Gate,
+) -> anyhow::Result<Outcomes> {
     let (a, task) = (&started.attempt, &started.task);
     let prepared = context(config, started);
     let environment = match prepared {
@@ -116,11 +122,23 @@ fn is_record(format: Format) -> bool {
     !matches!(format, Format::Text)
 }
 
-fn context_failed(store: &mut Store, config: &Config, started: &Started, why: &str) -> anyhow::Result<Outcomes> {
-    let ending =
-        Ending { verdict: Verdict::ContextFailed, reason: Some(clean::line(why)), end: None, exit_code: None };
+fn context_failed(
+    store: &mut Store,
+    config: &Config,
+    started: &Started,
+    why: &str,
+) -> anyhow::Result<Outcomes> {
+    let ending = Ending {
+        verdict: Verdict::ContextFailed,
+        reason: Some(clean::line(why)),
+        end: None,
+        exit_code: None,
+    };
     feedback::close(store, config, &started.attempt, &started.task, &ending)?;
-    crate::cli::warn("orch-wrap", &format!("attempt {}: context not established: {why}", started.attempt.name));
+    crate::cli::warn(
+        "orch-wrap",
+        &format!("attempt {}: context not established: {why}", started.attempt.name),
+    );
     Ok(Outcomes { exit_code: 1 })
 }
 
@@ -238,7 +256,11 @@ impl<'a> Work<'a> {
         let mut renewed = Instant::now();
         let mut exited: Option<(std::process::ExitStatus, Instant)> = None;
         loop {
-            match self.receive.recv_timeout(Duration::from_millis(if exited.is_some() { 10 } else { 25 })) {
+            match self.receive.recv_timeout(Duration::from_millis(if exited.is_some() {
+                10
+            } else {
+                25
+            })) {
                 Ok(Message::Output(bytes)) => self.take(&bytes)?,
                 Ok(Message::Terminal(bytes)) => show_bytes(&bytes),
                 Ok(Message::OutputEnded) => self.open_outputs -= 1,
@@ -247,7 +269,8 @@ impl<'a> Work<'a> {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
             if exited.is_none() {
-                exited = self.running.child.try_wait().context("wait")?.map(|s| (s, Instant::now()));
+                exited =
+                    self.running.child.try_wait().context("wait")?.map(|s| (s, Instant::now()));
             }
             if renewed.elapsed() > RENEW {
                 self.store.renew(self.a, when::now())?;
@@ -256,7 +279,10 @@ impl<'a> Work<'a> {
             if self.oldest.is_some_and(|t| t.elapsed() >= LATEST) {
                 self.keep()?;
             }
-            if exited.is_none() && self.ending.is_none() && self.job.timeout.is_some_and(|t| begun.elapsed().as_millis() as i64 >= t) {
+            if exited.is_none()
+                && self.ending.is_none()
+                && self.job.timeout.is_some_and(|t| begun.elapsed().as_millis() as i64 >= t)
+            {
                 let why = format!("timed out after {} s", begun.elapsed().as_secs());
                 self.end_it(Verdict::Failed, why);
             }
@@ -289,7 +315,14 @@ impl<'a> Work<'a> {
         };
         match verified {
             Ok(()) => {
-                self.store.note("context_verified", Some(self.a), None, None, json!({"context": self.started.task.context}), when::now())?;
+                self.store.note(
+                    "context_verified",
+                    Some(self.a),
+                    None,
+                    None,
+                    json!({"context": self.started.task.context}),
+                    when::now(),
+                )?;
                 let go = format!("g{}", code.unwrap_or_default());
                 let mut pipe = self.running.go.try_clone().context("pipe")?;
                 self.close_gate()?;
@@ -350,8 +383,10 @@ impl<'a> Work<'a> {
             self.store.bind_agent(self.a, &id)?;
             self.bound = true;
         }
-        let lines: Vec<_> =
-            events.into_iter().map(|e| feedback::kept(e, Standing::Owner, Some(&self.secrets))).collect();
+        let lines: Vec<_> = events
+            .into_iter()
+            .map(|e| feedback::kept(e, Standing::Owner, Some(&self.secrets)))
+            .collect();
         self.store.record(self.a, "wrap", &lines, when::now())
     }
 
@@ -362,7 +397,9 @@ impl<'a> Work<'a> {
                 let asked = self.store.renew(self.a, when::now())?;
                 match asked {
                     Some(why) => self.end_it(Verdict::Cancelled, why),
-                    None => self.end_it(Verdict::Lost, "orch-wrap was ended by a signal (TERM)".into()),
+                    None => {
+                        self.end_it(Verdict::Lost, "orch-wrap was ended by a signal (TERM)".into())
+                    }
                 }
             }
             SIGHUP => self.end_it(Verdict::Lost, "its terminal went away (HUP)".into()),
@@ -418,7 +455,14 @@ impl<'a> Work<'a> {
         if let Some(why) = self.refused.take() {
             return context_failed(self.store, self.config, self.started, &why);
         }
-        self.store.note("exit", Some(self.a), None, None, json!({"exit_code": code}), when::now())?;
+        self.store.note(
+            "exit",
+            Some(self.a),
+            None,
+            None,
+            json!({"exit_code": code}),
+            when::now(),
+        )?;
         let mut end = end.unwrap_or_else(|| unknown_end(exit));
         if self.job.profile.answer == Answer::Output {
             end.answer = Some(tail_text(&self.tail));
@@ -444,7 +488,10 @@ impl<'a> Work<'a> {
                     close(self, Verdict::Unknown { survivors: true }, why, None).map(drop)
                 }
                 (v, true) => close(self, v, why, None).map(drop),
-                (v, false) => close(self, v, format!("{why}; survivors: {}", names.join(", ")), None).map(drop),
+                (v, false) => {
+                    close(self, v, format!("{why}; survivors: {}", names.join(", ")), None)
+                        .map(drop)
+                }
             };
         }
         // a person may have asked while the child ended by itself
@@ -493,7 +540,12 @@ fn prerequisite_failed(all: &[String], report: &[u8]) -> String {
     }
 }
 
-fn forward(mut from: impl Read + Send + 'static, send: Sender<Message>, wrap: fn(Vec<u8>) -> Message, tells_end: bool) {
+fn forward(
+    mut from: impl Read + Send + 'static,
+    send: Sender<Message>,
+    wrap: fn(Vec<u8>) -> Message,
+    tells_end: bool,
+) {
     std::thread::spawn(move || {
         let mut buffer = vec![0u8; 64 * 1024];
         // a terminal whose last holder is gone reads as an error, a pipe as the end: both are the end

@@ -24,7 +24,9 @@ pub fn place(context: &Context, config: &Config) -> Result<(), String> {
         Err(e) => return Err(format!("directory {}: {e}", dir.display())),
     }
     let Some(branch) = &context.git_branch else { return Ok(()) };
-    let Some(tree) = git::work_tree(dir) else { return Err(format!("{}: not in a git work tree", dir.display())) };
+    let Some(tree) = git::work_tree(dir) else {
+        return Err(format!("{}: not in a git work tree", dir.display()));
+    };
     if tree.branch.as_deref() == Some(branch) {
         return Ok(());
     }
@@ -35,8 +37,12 @@ pub fn place(context: &Context, config: &Config) -> Result<(), String> {
 pub fn check_place(context: &Context, config: &Config) -> Result<(), String> {
     let unswitched = Context { git_branch: None, ..context.clone() };
     place(&unswitched, config)?;
-    let (Some(dir), Some(branch)) = (&context.working_dir, &context.git_branch) else { return Ok(()) };
-    let Some(tree) = git::work_tree(dir.as_ref()) else { return Err(format!("{dir}: not in a git work tree")) };
+    let (Some(dir), Some(branch)) = (&context.working_dir, &context.git_branch) else {
+        return Ok(());
+    };
+    let Some(tree) = git::work_tree(dir.as_ref()) else {
+        return Err(format!("{dir}: not in a git work tree"));
+    };
     if tree.branch.as_ref() == Some(branch) {
         return Ok(());
     }
@@ -63,7 +69,9 @@ pub fn environment(context: &Context, config: &Config) -> Result<Environment, St
 
 fn resolve(from: &str) -> Result<String, String> {
     match from.split_once(':') {
-        Some(("env", name)) => std::env::var(name).map_err(|_| "not set in the pane's shell".to_owned()),
+        Some(("env", name)) => {
+            std::env::var(name).map_err(|_| "not set in the pane's shell".to_owned())
+        }
         Some(("file", path)) => {
             let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
             Ok(text.trim_end_matches(['\n', '\r']).to_owned())
@@ -75,9 +83,14 @@ fn resolve(from: &str) -> Result<String, String> {
 /// Whether that process stands where the task is to run, now: directory by device and inode, top level, branch.
 pub fn verify(context: &Context, pid: i64) -> Result<(), String> {
     let Some(wanted) = &context.working_dir else { return Ok(()) };
-    let Some(dir) = proc::working_dir(pid) else { return Err("its shell's directory is gone".into()) };
+    let Some(dir) = proc::working_dir(pid) else {
+        return Err("its shell's directory is gone".into());
+    };
     if !proc::same_place(&dir, wanted.as_ref()) {
-        return Err(format!("its shell is in {}, not in {wanted}: a prerequisite moved it", dir.display()));
+        return Err(format!(
+            "its shell is in {}, not in {wanted}: a prerequisite moved it",
+            dir.display()
+        ));
     }
     let Some(branch) = &context.git_branch else { return Ok(()) };
     let (here, there) = (git::work_tree(&dir), git::work_tree(wanted.as_ref()));

@@ -24,7 +24,9 @@ pub fn script(prerequisites: &[String], then: &Then, report: RawFd, go: RawFd) -
             word(p)
         ));
     }
-    s.push_str(&format!("printf . >&{report}\n__orch_go=$(cat <&{go})\nexec {report}>&- {go}<&-\n"));
+    s.push_str(&format!(
+        "printf . >&{report}\n__orch_go=$(cat <&{go})\nexec {report}>&- {go}<&-\n"
+    ));
     s.push_str("case $__orch_go in g*) ;; *) exit 1 ;; esac\n");
     match then {
         Then::Eval => s.push_str("eval \"${__orch_go#g}\"\n"),

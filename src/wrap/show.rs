@@ -14,10 +14,14 @@ pub fn lines(e: &Event) -> Vec<String> {
         },
         Body::FileChange { path, kind } => format!("· {kind} {path}"),
         Body::Error { severity: Severity::Error, message, .. } => format!("error: {message}"),
-        Body::RateLimit { text, .. } | Body::PermissionRequest { text, .. } | Body::Question { text } => text.clone(),
+        Body::RateLimit { text, .. }
+        | Body::PermissionRequest { text, .. }
+        | Body::Question { text } => text.clone(),
         Body::TaskComplete(_) => "— complete".to_owned(),
         body => match body.task_end() {
-            Some(end) => format!("— {}: {}", word(body), end.reason.as_deref().unwrap_or("no reason given")),
+            Some(end) => {
+                format!("— {}: {}", word(body), end.reason.as_deref().unwrap_or("no reason given"))
+            }
             None => return Vec::new(),
         },
     };

@@ -1,0 +1,124 @@
+//! A person's word on tasks: legal moves are made, others refused with the reason.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use rustix::process::Signal;
+
+use crate::attempt::{self, Closing};
+use crate::proc;
+use crate::store::{OpenAttempt, Store};
+use crate::task::{State, TaskId};
+use crate::when::Ms;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Word {
+    Cancel,
+    Retry,
+    Complete,
+    Fail,
+    Hold,
+    Release,
+    /// To this session, or any.
+    Reassign(Option<String>),
+    Priority(i64),
+}
+
+/// How long a cancelled command has to end: orch-wrap's own grace, and a little.
+const TO_END: Duration = Duration::from_secs(8);
+
+/// Applies a word to each task in turn; the first refusal ends it and names the task.
+pub fn tell(store: &mut Store, ids: &[TaskId], word: &Word, now: Ms) -> anyhow::Result<()> {
+    ids.iter().try_for_each(|id| one(store, *id, word, now))
+}
+
+fn one(store: &mut Store, id: TaskId, word: &Word, now: Ms) -> anyhow::Result<()> {
+    let by_hand = |task, state, reason: &str| Closing {
+        task: Some(task),
+        state: Some(state),
+        reason: Some(reason.to_owned()),
+        ..Default::default()
+    };
+    match word {
+        Word::Cancel => cancel(store, id, now),
+        Word::Retry => {
+            let task = store.need_task(id)?;
+            if task.state == State::Held {
+                bail!("task {id} is held: orch-ctl release {id}");
+            }
+            store.decide(id, &by_hand(State::Queued, attempt::State::Lost, "retried by hand"), now)
+        }
+        Word::Complete => store.decide(
+            id,
+            &by_hand(State::Completed, attempt::State::Completed, "completed by hand"),
+            now,
+        ),
+        Word::Fail => {
+            store.decide(id, &by_hand(State::Failed, attempt::State::Failed, "failed by hand"), now)
+        }
+        Word::Hold => {
+            let task = store.need_task(id)?;
+            if !store.hold(id, "held by hand", now)? {
+                bail!("task {id} is {}: only a queued task can be held", task.state.as_str());
+            }
+            Ok(())
+        }
+        Word::Release => store.release(id, now),
+        Word::Reassign(session) => {
+            if let Some(name) = session {
+                store.need_session(name)?;
+            }
+            store.reassign(id, session.as_deref(), now)
+        }
+        Word::Priority(n) => store.set_priority(id, *n, now),
+    }
+}
+
+/// What runs is asked to end by its owner, who keeps the record; without an owner the attempt ends here.
+fn cancel(store: &mut Store, id: TaskId, now: Ms) -> anyhow::Result<()> {
+    let closing = Closing {
+        task: Some(State::Cancelled),
+        state: Some(attempt::State::Cancelled),
+        reason: Some("cancelled by hand".into()),
+        ..Default::default()
+    };
+    let Some(open) = store.ask_cancel(id, "cancelled by hand")? else {
+        return store.decide(id, &closing, now);
+    };
+    let owner = open.owner.as_ref().filter(|o| !open.fed && proc::is_alive(o));
+    match (open.state, owner) {
+        (attempt::State::Running, Some(owner)) => {
+            proc::signal(owner.pid, Signal::TERM);
+            await_end(store, &open)
+        }
+        _ => {
+            if !store.close(&open, &closing, now)? {
+                bail!("task {id}: it moved meanwhile: look again");
+            }
+            Ok(())
+        }
+    }
+}
+
+fn await_end(store: &Store, open: &OpenAttempt) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while begun.elapsed() < TO_END {
+        let a = store.attempt(open.name)?.with_context(|| format!("no attempt {}", open.name))?;
+        if a.state == attempt::State::Cancelled {
+            return Ok(());
+        }
+        if a.state != attempt::State::Running {
+            bail!(
+                "attempt {}: it was {} before it could be cancelled",
+                open.name,
+                a.state.as_str()
+            );
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    bail!(
+        "attempt {}: asked to end, and still running: see orch-ls --why {}",
+        open.name,
+        open.name.task
+    )
+}
