@@ -11,7 +11,7 @@ use orch::extract::{Extractor, Format};
 
 /// Read what a session printed and write it as events, one JSON object a line
 #[derive(Parser)]
-#[command(name = env!("CARGO_BIN_NAME"), version = cli::version())]
+#[command(name = env!("CARGO_BIN_NAME"))]
 struct Args {
     /// How the input is to be read: auto, text, claude, codex, hook
     #[arg(long, default_value = "auto", hide_default_value = true)]

@@ -13,7 +13,9 @@ pub enum Answer {
 }
 
 pub fn main<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<Answer>) -> ExitCode {
-    let args = match A::try_parse() {
+    let command = A::command().version(version());
+    let parsed = command.try_get_matches().and_then(|m| A::from_arg_matches(&m));
+    let args = match parsed {
         Ok(args) => args,
         Err(e) => {
             let code = if e.use_stderr() { 2 } else { 0 };

@@ -446,6 +446,7 @@ impl Claude {
                 });
                 Scanner::default().whole(&words, sink);
             }
+            "BashOutput" | "TaskOutput" => Scanner::default().whole(&words, sink),
             "Write" | "Edit" | "MultiEdit" | "NotebookEdit" if !failed => {
                 let added = detail.and_then(|d| d.kind.as_deref()) == Some("create")
                     || words.starts_with("File created");

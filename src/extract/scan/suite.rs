@@ -540,9 +540,9 @@ fn by_words(pattern: &Regex, row: &str) -> Counts {
             "error" | "errors" => counts.errors += n,
             "skipped" | "skip" | "skips" | "pending" | "ignored" | "todo" | "xfailed"
             | "excluded" | "incomplete" | "canceled" | "undefined" => counts.skipped += n,
-            "total" | "test" | "tests" | "run" | "runs" | "examples" | "example" | "specs"
-            | "spec" | "doctests" | "doctest" | "properties" | "property" | "scenarios"
-            | "scenario" => {
+            "total" | "completed" | "test" | "tests" | "run" | "runs" | "examples" | "example"
+            | "specs" | "spec" | "doctests" | "doctest" | "properties" | "property"
+            | "scenarios" | "scenario" => {
                 counts.total += n;
             }
             _ => {}
