@@ -602,6 +602,14 @@ fn every_error_has_its_place_code_and_tool() {
 }
 
 #[test]
+fn a_commit_is_a_milestone() {
+    let events = events(Format::Text, b"[main 1234abc] parser: read empty input\n", None);
+    assert!(
+        matches!(&events[0].body, Body::Milestone { text } if text.contains("1234abc on main"))
+    );
+}
+
+#[test]
 fn warnings_are_not_errors() {
     let events = events(Format::Text, b"a.c:3:5: warning: unused variable 'x' [-Wunused]\n", None);
     assert!(matches!(&events[0].body, Body::Error { severity: Severity::Warning, .. }));
@@ -652,6 +660,8 @@ fn the_last_run_and_the_job_itself_decide() {
         text_end("=== 69 passed in 1.00s ===\nTask aborted - max run time exceeded\n").outcome,
         Outcome::Failed
     );
+    let lost = text_end("=== 69 passed in 1.00s ===\nbash: deploy: command not found\n");
+    assert_eq!((lost.outcome, lost.evidence), (Outcome::Failed, Evidence::Pattern));
     assert_eq!(text_end("make: *** [Makefile:2: all] Error 2\n").outcome, Outcome::Failed);
 }
 

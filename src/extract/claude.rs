@@ -302,11 +302,14 @@ impl Claude {
                 sink.put(Body::Note { text: system.content.unwrap_or_default() });
             }
             // Transcripts alone have these; they close a turn.
-            Some("turn_duration" | "stop_hook_summary") if self.transcript => {
-                if self.end.is_none() && self.asked.is_none() && self.last_text.is_some() {
-                    let end = self.spoken_end();
-                    self.close_turn(end, sink);
-                }
+            Some("turn_duration" | "stop_hook_summary")
+                if self.transcript
+                    && self.end.is_none()
+                    && self.asked.is_none()
+                    && self.last_text.is_some() =>
+            {
+                let end = self.spoken_end();
+                self.close_turn(end, sink);
             }
             _ => {}
         }
@@ -538,21 +541,21 @@ impl Claude {
             at > self.last_success || asks(&d.tool_name)
         });
         let end = protocol(Outcome::Complete, because);
-        if let Some(denial) = denials.last() {
-            if blocked.is_some() || phrase::asks_approval(&words) {
-                let denial = blocked.unwrap_or(denial);
-                let reason = if asks(&denial.tool_name) {
-                    format!("{} was not answered", denial.tool_name)
-                } else {
-                    format!("permission for {} was denied", denial.tool_name)
-                };
-                return End {
-                    outcome: Outcome::Waiting,
-                    reason: Some(reason),
-                    answer: Some(words),
-                    ..end
-                };
-            }
+        if let Some(denial) = denials.last()
+            && (blocked.is_some() || phrase::asks_approval(&words))
+        {
+            let denial = blocked.unwrap_or(denial);
+            let reason = if asks(&denial.tool_name) {
+                format!("{} was not answered", denial.tool_name)
+            } else {
+                format!("permission for {} was denied", denial.tool_name)
+            };
+            return End {
+                outcome: Outcome::Waiting,
+                reason: Some(reason),
+                answer: Some(words),
+                ..end
+            };
         }
         judge(end, words, self.worked)
     }

@@ -49,13 +49,19 @@ impl<T> Rules<T> {
         while candidates != 0 {
             let i = candidates.trailing_zeros() as usize;
             candidates &= candidates - 1;
-            if let Some(c) = self.regex(i).captures(row) {
-                if let Some(found) = take(&self.table[i].make, &c) {
-                    return Some(found);
-                }
+            if let Some(c) = self.regex(i).captures(row)
+                && let Some(found) = take(&self.table[i].make, &c)
+            {
+                return Some(found);
             }
         }
         None
+    }
+
+    /// Compiles every pattern, so that a test can tell a bad one.
+    #[cfg(test)]
+    pub fn compile(&self) -> usize {
+        (0..self.table.len()).map(|i| self.regex(i).captures_len()).filter(|n| *n > 0).count()
     }
 
     fn regex(&self, i: usize) -> &Regex {

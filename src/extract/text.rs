@@ -21,6 +21,8 @@ pub struct Text {
     fences: Fences,
     scanner: Scanner,
     tail: VecDeque<String>,
+    /// Rows of the tail that came after the last verdict.
+    since: usize,
     /// The exit code of the shell's last command, from its own mark; none while one runs.
     shell: Option<(i64, u64)>,
     input: Option<String>,
@@ -96,7 +98,11 @@ impl Decoder for Text {
 
     fn close(&mut self, sink: &mut Sink<'_>) {
         self.fences.close(sink);
+        let before = self.scanner.verdicts;
         self.scanner.flush(sink);
+        if self.scanner.verdicts != before {
+            self.since = 0;
+        }
         if let Some(text) = self.live_prompt() {
             let seq = sink.put(Body::PermissionRequest { text: text.clone(), tool: None });
             self.prompt = Some((text, seq));
@@ -126,14 +132,26 @@ impl Text {
         let row = unframe(strip_prefix(row.trim_end()));
         let fenced = self.fences.row(row, sink);
         if !fenced {
+            let before = self.scanner.verdicts;
             self.scanner.row(row, sink);
+            if self.scanner.verdicts != before {
+                self.since = 0;
+                // The row of the verdict itself is no trouble after it.
+                self.keep(String::new());
+                return;
+            }
         }
         if !row.trim().is_empty() {
-            if self.tail.len() == TAIL {
-                self.tail.pop_front();
-            }
-            self.tail.push_back(if fenced { String::new() } else { phrase::clip(row, TAIL_WIDTH) });
+            self.since += 1;
+            self.keep(if fenced { String::new() } else { phrase::clip(row, TAIL_WIDTH) });
         }
+    }
+
+    fn keep(&mut self, row: String) {
+        if self.tail.len() == TAIL {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(row);
     }
 
     fn mark(&mut self, mark: Mark, row: &str, sink: &mut Sink<'_>) {
@@ -192,6 +210,9 @@ impl Text {
         }
         let strong = self.scanner.job.as_ref().or(self.scanner.verdict.as_ref());
         if let Some(claim) = strong {
+            if let Some(trouble) = self.trouble_since(claim) {
+                return pattern(Outcome::Failed, 0.4, trouble, Vec::new());
+            }
             let end = pattern(
                 claim.outcome,
                 claim.confidence,
@@ -204,6 +225,15 @@ impl Text {
             Some(c) => pattern(c.outcome, c.confidence, c.reason, c.because),
             None => unknown("nothing in the text says how it ended"),
         }
+    }
+
+    /// Trouble in the last rows that came after a good verdict: a step's success is not the end's.
+    fn trouble_since(&self, verdict: &Claim) -> Option<String> {
+        if verdict.outcome != Outcome::Complete || self.scanner.job.is_some() {
+            return None;
+        }
+        let since = self.tail.iter().rev().take(self.since.min(10));
+        since.into_iter().find(|row| TROUBLE.is_match(row)).map(|row| row.trim().to_string())
     }
 
     /// The best of the claims; of phrases, trouble at the end outweighs a cheer.

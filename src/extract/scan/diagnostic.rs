@@ -246,10 +246,10 @@ impl Diagnostics {
                 if let Some(message) = self.pytest_message.take() {
                     found.message = message;
                 }
-                if library(found.file.as_deref().unwrap_or_default()) {
-                    if let Some(frame) = self.user_frame() {
-                        found = Found { file: frame.file, line: frame.line, ..found };
-                    }
+                if library(found.file.as_deref().unwrap_or_default())
+                    && let Some(frame) = self.user_frame()
+                {
+                    found = Found { file: frame.file, line: frame.line, ..found };
                 }
                 self.pytest.clear();
                 self.put(found, sink)
@@ -494,5 +494,13 @@ fn guess(found: &Found) -> &'static str {
             if OPTION.is_match(code) || code.is_empty() { "cc" } else { "clang-tidy" }
         }
         _ => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_pattern_compiles() {
+        assert_eq!(super::RULES.compile(), super::DIAGNOSTICS.len());
     }
 }

@@ -563,3 +563,12 @@ fn duration(row: &str) -> Option<u64> {
 fn milliseconds(seconds: &str) -> Option<u64> {
     seconds.parse::<f64>().ok().map(|s| (s * 1000.0).round() as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_pattern_compiles() {
+        assert_eq!(super::RULES.compile(), super::SUITES.len());
+        assert_eq!(super::STEPS.compile(), super::STEP_ROWS.len());
+    }
+}

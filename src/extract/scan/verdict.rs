@@ -111,3 +111,11 @@ pub fn of(row: &str) -> Option<Verdict> {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_pattern_compiles() {
+        assert_eq!(super::RULES.compile(), super::VERDICTS.len());
+    }
+}
