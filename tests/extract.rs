@@ -201,6 +201,28 @@ fn a_rejected_limit_record_gives_the_exact_time() {
 }
 
 #[test]
+fn a_prompt_beyond_the_token_limit_is_no_usage_limit() {
+    let input = r#"{"type":"turn.failed","error":{"message":"the prompt is over the token limit of this model"}}"#;
+    assert_eq!(end(&events(Format::Codex, input.as_bytes(), None)).outcome, Outcome::Failed);
+}
+
+#[test]
+fn a_single_result_object_is_enough() {
+    let result = |turns: u32, words: &str| {
+        let line = format!(
+            r#"{{"type":"result","session_id":"s","subtype":"success","is_error":false,"num_turns":{turns},"result":"{words}"}}"#
+        );
+        end(&events(Format::Auto, line.as_bytes(), None)).clone()
+    };
+    assert_eq!(result(1, "Fixed.").outcome, Outcome::Complete);
+    assert_eq!(result(1, "Which of the two should I keep?").outcome, Outcome::Waiting);
+    let worked = result(4, "Fixed it. Which of the two should I keep?");
+    assert_eq!(worked.outcome, Outcome::Complete);
+    assert!(worked.note.is_some_and(|n| n.contains("Which of the two")));
+    assert_eq!(result(1, "Fixed a check that failed to run.").note, None);
+}
+
+#[test]
 fn codex_limits_give_their_span() {
     let input = concat!(
         r#"{"type":"thread.started","thread_id":"t"}"#,

@@ -371,7 +371,8 @@ impl Claude {
             let done = todos.iter().filter(|t| t["status"] == "completed").count();
             format!("{done}/{} todos", todos.len())
         });
-        let call = Call { name: name.clone(), object: object.unwrap_or_default() };
+        let call =
+            Call { name: name.clone(), object: phrase::clip(&object.unwrap_or_default(), 1 << 16) };
         if self.calls.len() < OPEN_CALLS {
             self.calls.insert(id.clone(), call);
         }
@@ -557,7 +558,9 @@ impl Claude {
                 ..end
             };
         }
-        judge(end, words, self.worked)
+        // `--output-format json` gives this record alone: its turns tell of the work.
+        let worked = self.worked || (self.results == 0 && last.num_turns > Some(1.0));
+        judge(end, words, worked)
     }
 
     fn bad_end(

@@ -5,6 +5,11 @@ use std::sync::OnceLock;
 use aho_corasick::AhoCorasick;
 use regex::{Captures, Regex};
 
+/// A pattern that the source itself holds.
+pub fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("a pattern of the source")
+}
+
 pub struct Rule<T: 'static> {
     /// The pattern can match only a row that holds one of these.
     pub any: &'static [&'static str],
@@ -26,7 +31,6 @@ impl<T> Rules<T> {
             .enumerate()
             .flat_map(|(i, rule)| rule.any.iter().map(move |l| (*l, i as u8)))
             .collect();
-        #[allow(clippy::expect_used)]
         let searcher = AhoCorasick::new(literals.iter().map(|l| l.0)).expect("few literals");
         Rules {
             table,
@@ -65,8 +69,6 @@ impl<T> Rules<T> {
     }
 
     fn regex(&self, i: usize) -> &Regex {
-        #[allow(clippy::expect_used)]
-        self.compiled[i]
-            .get_or_init(|| Regex::new(self.table[i].pattern).expect("a tabled pattern"))
+        self.compiled[i].get_or_init(|| regex(self.table[i].pattern))
     }
 }

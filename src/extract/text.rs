@@ -8,6 +8,7 @@ use regex::Regex;
 use super::decoder::{Decoder, Sink, TEXT_CAP, failed_exit, unknown};
 use super::fence::Fences;
 use super::render::{Mark, Rendered, is_plain, render, strip_prefix, unframe};
+use super::rules::regex;
 use super::scan::{Claim, Scanner};
 use super::{limit, phrase};
 use crate::event::{Body, End, Evidence, Exit, Outcome, Resets};
@@ -64,11 +65,6 @@ static DONE: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)^\W*(?:all )?(?:done|finished|completed|task complete(?:d)?|success)\b[.!:]?|\b(?:completed|passed|finished|built|created|installed|updated) successfully\b|\bsuccessfully (?:completed|passed|finished|built|created|installed|updated)\b|\ball (?:focused |the )?tests? (?:pass|passed)\b",
     )
 });
-
-fn regex(source: &str) -> Regex {
-    #[allow(clippy::expect_used)]
-    Regex::new(source).expect("a pattern of this file")
-}
 
 impl Decoder for Text {
     fn name(&self) -> &'static str {

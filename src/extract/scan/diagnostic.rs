@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::super::decoder::{Place, Sink};
-use super::super::phrase::clip;
-use super::super::rules::{Rule, Rules};
 use crate::event::{Body, Severity};
+use crate::extract::decoder::{Place, Sink};
+use crate::extract::phrase::clip;
+use crate::extract::rules::{Rule, Rules, regex};
 
 /// What a rule's row is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ const DIAGNOSTICS: &[Rule<Kind>] = table! {
     ["--- FAIL"] r"^\s*--- FAIL" => Kind::GoFail;
     ["panic: "] r"^panic: (?P<message>.*)$" => Kind::GoPanic;
     [".go:"] r"^\t(?P<file>/\S+\.go):(?P<line>\d+) \+0x" => Kind::GoFrame;
-    [".ts:", ".js:", ".tsx:", ".jsx:", ".mjs:", ".mts:", ".vue:"] r"^\s*[^\w\s./]{1,12} (?P<file>[^\s:]+\.\w+):(?P<line>\d+):(?P<column>\d+)\s*$" => Kind::VitestFrame;
+    [".ts:", ".js:", ".tsx:", ".jsx:", ".mjs:", ".mts:", ".vue:"] r"^\s*[^\x00-\x7F\s]{1,12} (?P<file>[^\s:]+\.\w+):(?P<line>\d+):(?P<column>\d+)\s*$" => Kind::VitestFrame;
     ["    at ", "\tat "] r"^\s+at (?:.*\()?(?:file://)?(?P<file>(?:[A-Za-z]:)?[^\s():]+\.[cm]?[jt]sx?):(?P<line>\d+):(?P<column>\d+)\)?$" => Kind::StackFrame;
     ["Error", "● "] r"^\s*(?:● \S.*|(?:Uncaught )?(?P<message>(?:[A-Z]\w*)?Error(?: \[\w+\])?: .*))$" => Kind::StackHead;
     [".rb:"] r"^\s+(?:# )?(?P<file>[^\s:]+\.rb):(?P<line>\d+):in " => Kind::RubyFrame;
@@ -89,11 +89,8 @@ const DIAGNOSTICS: &[Rule<Kind>] = table! {
 };
 
 static RULES: LazyLock<Rules<Kind>> = LazyLock::new(|| Rules::new(DIAGNOSTICS));
-static OPTION: LazyLock<Regex> = LazyLock::new(|| {
-    #[allow(clippy::expect_used)]
-    Regex::new(r"^(?:-W|cert-|bugprone-|clang-|modernize-|readability-)")
-        .expect("a pattern of this file")
-});
+static OPTION: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"^(?:-W|cert-|bugprone-|clang-|modernize-|readability-)"));
 
 /// How many rows after its head a diagnostic may still name its place.
 const REACH: u64 = 40;

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::super::rules::{Rule, Rules};
+use crate::extract::rules::{Rule, Rules};
 
 struct Commit;
 

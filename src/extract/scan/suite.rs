@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::super::decoder::{Place, Sink};
-use super::super::rules::{Rule, Rules};
 use super::Claim;
 use crate::event::{Body, Outcome};
+use crate::extract::decoder::{Place, Sink};
+use crate::extract::rules::{Rule, Rules, regex};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
@@ -293,11 +293,6 @@ static PAIR: LazyLock<Regex> = LazyLock::new(|| {
 static SECONDS: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"(?:in|finished in|\[|Duration:|Time:)\s*(?P<n>\d+(?:\.\d+)?) ?(?P<u>ms|s\b|seconds)")
 });
-
-fn regex(source: &str) -> Regex {
-    #[allow(clippy::expect_used)]
-    Regex::new(source).expect("a pattern of this file")
-}
 
 /// Gathers the summaries of one output.
 #[derive(Default)]

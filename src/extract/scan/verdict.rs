@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use super::super::phrase::clip;
-use super::super::rules::{Rule, Rules};
+use crate::extract::phrase::clip;
+use crate::extract::rules::{Rule, Rules};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
