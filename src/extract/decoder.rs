@@ -1,6 +1,6 @@
 //! What a decoder of one input format is, and where it puts its events.
 
-use crate::event::{Body, End, Event, Evidence, Exit, Outcome, Resets, Source, VERSION};
+use crate::event::{Body, End, Event, Evidence, Exit, Source, VERSION};
 
 /// Longest line of text, and of JSON, that is kept.
 pub const TEXT_CAP: usize = 1 << 20;
@@ -101,47 +101,6 @@ impl<'a> Sink<'a> {
     /// From here on, ends rest on no more than this.
     pub fn set_ceiling(&mut self, ceiling: Evidence) {
         self.ceiling = ceiling;
-    }
-}
-
-/// An end that rests on nothing.
-pub fn unknown(reason: &str) -> End {
-    End {
-        outcome: Outcome::Unknown,
-        evidence: Evidence::None,
-        confidence: 0.0,
-        reason: Some(reason.to_string()),
-        because: Vec::new(),
-        answer: None,
-        note: None,
-        resets: Resets::default(),
-    }
-}
-
-/// What the process's own end says where the protocol says nothing: an exit of 0 is no proof
-/// that a client which owes a last record did its work.
-pub fn by_exit(exit: Option<Exit>, missing: &str) -> End {
-    match exit {
-        None | Some(Exit::Code(0)) => unknown(missing),
-        Some(exit) => failed_exit(exit),
-    }
-}
-
-pub fn failed_exit(exit: Exit) -> End {
-    let reason = match exit {
-        Exit::Signal(n) => format!("killed by signal {n}"),
-        // A shell reports a signal as 128 + n.
-        Exit::Code(code) if matches!(code - 128, 1 | 2 | 3 | 6 | 9 | 11 | 13 | 15) => {
-            format!("killed by signal {} (exit code {code})", code - 128)
-        }
-        Exit::Code(code) => format!("exit code {code}"),
-    };
-    End {
-        outcome: Outcome::Failed,
-        evidence: Evidence::Exit,
-        confidence: 1.0,
-        reason: Some(reason),
-        ..unknown("")
     }
 }
 

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::claude::{exit_code, judge, protocol};
+use super::claude::exit_code;
 use super::decoder::{Decoder, JSON_CAP, Sink, parse};
+use super::ending::{judge, protocol};
 use super::scan::Scanner;
 use super::{fence, limit, phrase};
 use crate::event::{Body, End, Exit, Outcome, Severity};

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::decoder::{Decoder, Sink, TEXT_CAP, failed_exit, unknown};
+use super::decoder::{Decoder, Sink, TEXT_CAP};
+use super::ending::{failed_exit, unknown};
 use super::fence::Fences;
 use super::render::{Mark, Rendered, is_plain, render, strip_prefix, unframe};
 use super::rules::regex;
