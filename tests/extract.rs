@@ -90,7 +90,8 @@ fn every_file_of_the_fixtures_has_its_expected_end() {
     let mut names: Vec<_> =
         files.map(|f| f.expect("a file").file_name().into_string().expect("a name")).collect();
     names.sort();
-    let mut want: Vec<_> = SESSIONS.iter().map(|s| format!("{}.jsonl", s.0)).collect();
+    let listed = SESSIONS.iter().map(|s| s.0).chain(["claude-hooks"]);
+    let mut want: Vec<_> = listed.map(|name| format!("{name}.jsonl")).collect();
     want.sort();
     assert_eq!(names, want);
 }
@@ -330,6 +331,24 @@ fn hooks_end_turns_and_never_tasks() {
         assert!(events.iter().all(|e| e.body.task_end().is_none()), "{input}");
         assert!(events.iter().all(|e| e.session_id.as_deref() == Some("s")), "{input}");
     }
+}
+
+#[test]
+fn the_hooks_of_real_sessions_end_their_turns() {
+    use Outcome::{Complete, Failed, RateLimited, Waiting};
+    let told = events(Format::Hook, &fixture("claude-hooks"), None);
+    let ends: Vec<_> = turn_ends(&told).iter().map(|e| e.outcome).collect();
+    let want =
+        [Complete, Complete, Complete, Complete, Failed, Complete, RateLimited, Waiting, Complete];
+    assert_eq!(ends, want);
+    assert!(told.iter().any(|e| matches!(e.body, Body::Command { exit_code: Some(3), .. })));
+    assert_eq!(events(Format::Auto, &fixture("claude-hooks"), None), told);
+}
+
+#[test]
+fn a_hook_with_an_odd_field_is_still_read() {
+    let input = br#"{"hook_event_name":"Stop","background_tasks":null,"prompt":7,"last_assistant_message":"Fixed."}"#;
+    assert_eq!(turn_ends(&events(Format::Hook, input, None)).len(), 1);
 }
 
 #[test]

@@ -119,3 +119,12 @@ where
     let value: serde_json::Value = serde::Deserialize::deserialize(d)?;
     Ok(serde_json::from_value(value).ok())
 }
+
+/// A field that is always there: what is missing or odd is read as its type's default.
+pub fn loose<'de, D, T>(d: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::de::DeserializeOwned + Default,
+{
+    Ok(lenient(d)?.unwrap_or_default())
+}
