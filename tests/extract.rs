@@ -755,7 +755,15 @@ fn the_shells_own_mark_is_an_exit() {
 fn only_a_live_prompt_waits() {
     let prompt = "Do you want to proceed?\n❯ 1. Yes\n  2. Yes, and don't ask again\n  3. No\n\nEsc to cancel · Tab to amend\n";
     assert_eq!(text_end(prompt).outcome, Outcome::Waiting);
-    assert_eq!(text_end("Overwrite config? [y/N] ").outcome, Outcome::Waiting);
+    for live in [
+        "Overwrite config? [y/N] ",
+        "Would you like to run the following command?\n\n  $ rm x\n\n› 1. Yes, proceed (y)\n  2. No (esc)\n\n  Press enter to confirm or esc to cancel\n",
+        "Allow execution of: 'ls'?\n● 1. Yes, allow once\n  2. No (esc)\n",
+        "☐ Database\nWhich database?\n❯ 1. SQLite\n     A file.\n  2. PostgreSQL\n     A server.\nEnter to select · ↑/↓ to navigate · Esc to cancel\n",
+        "Add a.py to the chat? (Y)es/(N)o/(D)on't ask again [Yes]: ",
+    ] {
+        assert_eq!(text_end(live).outcome, Outcome::Waiting, "{live}");
+    }
     let answered = format!("{prompt}● Ran it.\nThe file is in place now.\n");
     assert_eq!(text_end(&answered).outcome, Outcome::Unknown);
 }

@@ -44,8 +44,17 @@ static ASK: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)(?:\b(?:do you want|would you like|are you sure|do you trust|allow (?:this|the)|approve|proceed|continue|overwrite|may i|permission)\b.*\?|\ballow this action\b)",
     )
 });
-static CHOICE: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?i)[\[(](?:y(?:es)?/n(?:o)?(?:/\S+)?)[\])]:?\s*[>?]?\s*$"));
+static CHOICE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)[\[(](?:y(?:es)?/n(?:o)?(?:/\S+)?)[\])]:?\s*[>?]?\s*$|\(y\)es/\(n\)o\b.{0,80}:?\s*$",
+    )
+});
+/// The foot of a dialog; its options may have rows of description.
+static FOOTER: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\benter to (?:select|confirm|submit)\b.*\besc to (?:cancel|exit)\b|^\W*press enter to continue\W*$",
+    )
+});
 static OPTION: LazyLock<Regex> = LazyLock::new(|| regex(r"^\W*[1-9][.)]\s+\S"));
 static SHELL_PROMPT: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"^(?:\([\w.-]+\) )?(?:\[?[\w.-]+@[\w.-]+[: ].*[$#%]|[$#%❯>]|\S+[#$%])\s*$")
@@ -275,9 +284,16 @@ impl Text {
     /// A question with nothing but its own menu after it.
     fn live_prompt(&self) -> Option<String> {
         let rows: Vec<&String> = self.tail.iter().collect();
+        if let Some(at) = rows.iter().rposition(|row| FOOTER.is_match(row))
+            && rows[at + 1..].iter().all(|row| is_rule(row))
+        {
+            let asked = rows[..at].iter().rev().take(20).find(|r| r.trim_end().ends_with('?'));
+            return Some(asked.unwrap_or(&rows[at]).trim().to_string());
+        }
         let mut options = 0;
         for (i, row) in rows.iter().enumerate().rev().take(16) {
-            if CHOICE.is_match(row.trim_end()) || (ASK.is_match(row) && options > 1) {
+            let asks = ASK.is_match(row) || row.trim_end().ends_with('?');
+            if CHOICE.is_match(row.trim_end()) || (asks && options > 1) {
                 let from = i.saturating_sub(usize::from(!ASK.is_match(row)));
                 let text = rows[from..=i].iter().map(|r| r.trim()).collect::<Vec<_>>().join("\n");
                 return Some(text);
