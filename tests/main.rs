@@ -1,7 +1,7 @@
 //! The tests of every program, on real parts.
 
+mod agents; // the real Claude Code and Codex as providers
 mod clients; // what the real Claude Code and Codex say and do, headless
 mod delivery; // a task comes into the right pane, directory and branch, or not at all
+mod extract; // what real clients and tools print, and the events that come of it
 mod support;
-/// orch-extract: what real clients and tools print, and the events that come of it.
-mod extract;

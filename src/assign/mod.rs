@@ -136,7 +136,9 @@ fn start_some(
         }
         return Ok(round);
     }
-    for w in wanted.iter().filter(|w| route::is_hopeless(w, &slots)) {
+    // a look at one session says nothing of the others
+    let all = options.session.is_none();
+    for w in wanted.iter().filter(|w| all && route::is_hopeless(w, &slots)) {
         let why = store
             .last_reason(w.task.id)?
             .unwrap_or_else(|| "the context could not be established".into());

@@ -124,9 +124,10 @@ pub fn look(
     let mut all = Vec::new();
     for ((pane, prompt), (shell, condition)) in panes.iter().zip(first) {
         let mut prompt = prompt.clone();
+        let place = place(pane.pid);
         let condition = match condition {
             Err(c) => c,
-            Ok(()) => at_prompt(rows.next().flatten(), &mut prompt),
+            Ok(()) => at_prompt(rows.next().flatten(), &mut prompt, place.working_dir.as_deref()),
         };
         let seen = Seen {
             incarnation: Incarnation {
@@ -139,7 +140,7 @@ pub fn look(
             },
             condition,
             shell: shell.and(proc::program(pane.pid)),
-            place: place(pane.pid),
+            place,
             prompt,
         };
         all.push((!pane.dead).then_some(seen));
@@ -190,10 +191,10 @@ fn shell_at_rest(p: &Pane, config: &Config) -> (Option<Shell>, Result<(), Condit
     (Some(shell), rest)
 }
 
-fn at_prompt(row: Option<Row>, prompt: &mut Prompt) -> Condition {
+fn at_prompt(row: Option<Row>, prompt: &mut Prompt, dir: Option<&str>) -> Condition {
     let Some(row) = row else { return Condition::Blocked("its screen cannot be read".into()) };
     prompt.learn(&row);
-    match prompt.is_empty(&row) {
+    match prompt.is_empty(&row, dir) {
         Ok(()) => Condition::Idle,
         Err(why) => Condition::Blocked(crate::clean::line(&why)),
     }

@@ -108,7 +108,7 @@ pub fn run(
     };
     let code = matches!(then, Then::Eval).then(|| task.content.clone());
     let mut work = Work::new(store, config, started, job, environment.secrets, running);
-    work.start(feeds.then(|| task.content.clone()))?;
+    work.start(feeds.then(|| job.profile.prompt(&task.content)))?;
     work.run(code)
 }
 
