@@ -179,6 +179,7 @@ fn start_some(
             task.context.working_dir.as_deref(),
         )? {
             Ok(()) => {
+                deliver::stop_for_test("typed");
                 *most -= 1;
                 round.sent.push(*attempt);
             }
