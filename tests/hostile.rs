@@ -200,7 +200,8 @@ fn what_cannot_be_delivered_exactly_is_refused_by_name() {
     std::fs::create_dir(&control).expect("directory");
     refuse(&["--dir", &control], "control characters");
     refuse(&["--dir", &format!("{home}/none")], "working_dir");
-    refuse(&["--dir", &home, "--branch", "-f"], "branch");
+    refuse(&["--dir", &home, "--branch=-f"], "branch");
+    refuse(&["--no-such-option"], "no-such-option");
     refuse(&["--dir", &home, "--branch", "a\u{1b}b"], "branch");
     refuse(&["--branch", "x"], "a branch needs a directory");
     for name in [

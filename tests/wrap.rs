@@ -64,13 +64,13 @@ fn a_timeout_ends_the_whole_group() {
 fn on_a_terminal_the_command_has_one_with_its_size_colours_and_keys() {
     let w = World::new();
     w.pane("one", "bash", &w.path("home"));
-    w.type_text("one", "orch-wrap -- sh -c 'stty size; tty; test -t 0 && test -t 1 && test -t 2 && echo all-terminals; sleep 4717'; echo code=$?");
+    w.type_text("one", "orch-wrap -- sh -c 'stty size; tty; test -t 0 && test -t 1 && test -t 2 && echo all-terminals; sleep 4717'; c=$?; echo; echo code=$c");
     w.key("one", "Enter");
-    let s = w.await_screen("one", "all-terminals");
+    let s = w.await_screen("one", "\nall-terminals");
     assert!(s.contains("40 150"), "{s}");
     w.tmux(&["resize-window", "-t", "=one:", "-x", "100", "-y", "30"]);
     w.key("one", "C-c");
-    let s = w.await_screen("one", "code=");
+    let s = w.await_screen("one", "\ncode=");
     assert!(s.contains("code=130"), "{s}");
     until("the terminal to be as it was", || {
         w.type_text("one", "stty -a | grep -o ' icanon'");
