@@ -1,11 +1,14 @@
 //! Claude Code: the lines of `--output-format stream-json`, and of its transcript files.
 
+mod record;
+
 use std::collections::HashMap;
 
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::decoder::{self, Decoder, Sink, by_exit, lenient, parse, unknown};
+use self::record::{Block, Detail, Head, Last, Limits, Spoken, System, content_text};
+use super::decoder::{Decoder, Sink, parse};
+use super::ending::{api_end, by_exit, judge, protocol, unknown};
 use super::fence;
 use super::scan::Scanner;
 use super::{limit, phrase};
@@ -40,175 +43,6 @@ struct Call {
     name: String,
     /// The command, or the path.
     object: String,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default, deserialize_with = "lenient")]
-    subtype: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    session_id: Option<String>,
-    #[serde(default, rename = "sessionId", deserialize_with = "lenient")]
-    transcript_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    timestamp: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    parent_tool_use_id: Option<String>,
-    #[serde(default, rename = "isSidechain", deserialize_with = "lenient")]
-    sidechain: Option<bool>,
-    #[serde(default, rename = "isMeta", deserialize_with = "lenient")]
-    meta: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct System {
-    #[serde(default, deserialize_with = "lenient")]
-    cwd: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    model: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    message: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    content: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    summary: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    tool_name: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    error: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    error_status: Option<u16>,
-    #[serde(default, deserialize_with = "lenient")]
-    attempt: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    max_retries: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Spoken {
-    message: Message,
-    #[serde(default, alias = "isApiErrorMessage", deserialize_with = "lenient")]
-    is_api_error_message: Option<bool>,
-    #[serde(default, alias = "apiErrorStatus", deserialize_with = "lenient")]
-    api_error_status: Option<u16>,
-    #[serde(default, alias = "toolUseResult", deserialize_with = "lenient")]
-    tool_use_result: Option<Detail>,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    #[serde(default)]
-    content: Content,
-    #[serde(default, deserialize_with = "lenient")]
-    stop_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Content {
-    Text(String),
-    Blocks(Vec<Block>),
-    Other(serde::de::IgnoredAny),
-}
-
-impl Default for Content {
-    fn default() -> Content {
-        Content::Blocks(Vec::new())
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Block {
-    Text {
-        #[serde(default)]
-        text: String,
-    },
-    ToolUse {
-        id: String,
-        name: String,
-        #[serde(default)]
-        input: Value,
-    },
-    ToolResult {
-        tool_use_id: String,
-        #[serde(default, deserialize_with = "lenient")]
-        is_error: Option<bool>,
-        #[serde(default)]
-        content: Value,
-    },
-    #[serde(other)]
-    Other,
-}
-
-/// What the client adds to a tool's result.
-#[derive(Deserialize)]
-struct Detail {
-    #[serde(default, rename = "type", deserialize_with = "lenient")]
-    kind: Option<String>,
-    #[serde(default, rename = "durationMs", deserialize_with = "lenient")]
-    duration_ms: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Limits {
-    rate_limit_info: LimitInfo,
-}
-
-#[derive(Deserialize)]
-struct LimitInfo {
-    #[serde(default)]
-    status: String,
-    #[serde(default, rename = "resetsAt", deserialize_with = "lenient")]
-    resets_at: Option<i64>,
-    #[serde(default, rename = "rateLimitType", deserialize_with = "lenient")]
-    kind: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Last {
-    #[serde(default, deserialize_with = "lenient")]
-    is_error: Option<bool>,
-    #[serde(default, deserialize_with = "lenient")]
-    terminal_reason: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    api_error_status: Option<u16>,
-    #[serde(default, deserialize_with = "lenient")]
-    result: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    errors: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "lenient")]
-    permission_denials: Option<Vec<Denial>>,
-    #[serde(default, deserialize_with = "lenient")]
-    usage: Option<Tokens>,
-    #[serde(default, deserialize_with = "lenient")]
-    total_cost_usd: Option<f64>,
-    #[serde(default, deserialize_with = "lenient")]
-    duration_ms: Option<f64>,
-    #[serde(default, deserialize_with = "lenient")]
-    num_turns: Option<f64>,
-}
-
-#[derive(Deserialize)]
-struct Denial {
-    #[serde(default)]
-    tool_name: String,
-    #[serde(default)]
-    tool_use_id: String,
-}
-
-#[derive(Deserialize, Default)]
-struct Tokens {
-    #[serde(default, deserialize_with = "lenient")]
-    input_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    cache_creation_input_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    cache_read_input_tokens: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    output_tokens: Option<u64>,
 }
 
 impl Decoder for Claude {
@@ -302,11 +136,14 @@ impl Claude {
                 sink.put(Body::Note { text: system.content.unwrap_or_default() });
             }
             // Transcripts alone have these; they close a turn.
-            Some("turn_duration" | "stop_hook_summary") if self.transcript => {
-                if self.end.is_none() && self.asked.is_none() && self.last_text.is_some() {
-                    let end = self.spoken_end();
-                    self.close_turn(end, sink);
-                }
+            Some("turn_duration" | "stop_hook_summary")
+                if self.transcript
+                    && self.end.is_none()
+                    && self.asked.is_none()
+                    && self.last_text.is_some() =>
+            {
+                let end = self.spoken_end();
+                self.close_turn(end, sink);
             }
             _ => {}
         }
@@ -368,7 +205,8 @@ impl Claude {
             let done = todos.iter().filter(|t| t["status"] == "completed").count();
             format!("{done}/{} todos", todos.len())
         });
-        let call = Call { name: name.clone(), object: object.unwrap_or_default() };
+        let call =
+            Call { name: name.clone(), object: phrase::clip(&object.unwrap_or_default(), 1 << 16) };
         if self.calls.len() < OPEN_CALLS {
             self.calls.insert(id.clone(), call);
         }
@@ -446,6 +284,7 @@ impl Claude {
                 });
                 Scanner::default().whole(&words, sink);
             }
+            "BashOutput" | "TaskOutput" => Scanner::default().whole(&words, sink),
             "Write" | "Edit" | "MultiEdit" | "NotebookEdit" if !failed => {
                 let added = detail.and_then(|d| d.kind.as_deref()) == Some("create")
                     || words.starts_with("File created");
@@ -537,23 +376,25 @@ impl Claude {
             at > self.last_success || asks(&d.tool_name)
         });
         let end = protocol(Outcome::Complete, because);
-        if let Some(denial) = denials.last() {
-            if blocked.is_some() || phrase::asks_approval(&words) {
-                let denial = blocked.unwrap_or(denial);
-                let reason = if asks(&denial.tool_name) {
-                    format!("{} was not answered", denial.tool_name)
-                } else {
-                    format!("permission for {} was denied", denial.tool_name)
-                };
-                return End {
-                    outcome: Outcome::Waiting,
-                    reason: Some(reason),
-                    answer: Some(words),
-                    ..end
-                };
-            }
+        if let Some(denial) = denials.last()
+            && (blocked.is_some() || phrase::asks_approval(&words))
+        {
+            let denial = blocked.unwrap_or(denial);
+            let reason = if asks(&denial.tool_name) {
+                format!("{} was not answered", denial.tool_name)
+            } else {
+                format!("permission for {} was denied", denial.tool_name)
+            };
+            return End {
+                outcome: Outcome::Waiting,
+                reason: Some(reason),
+                answer: Some(words),
+                ..end
+            };
         }
-        judge(end, words, self.worked)
+        // `--output-format json` gives this record alone: its turns tell of the work.
+        let worked = self.worked || (self.results == 0 && last.num_turns > Some(1.0));
+        judge(end, words, worked)
     }
 
     fn bad_end(
@@ -614,24 +455,6 @@ impl Claude {
     }
 }
 
-impl Content {
-    fn blocks(self) -> Vec<Block> {
-        match self {
-            Content::Text(text) => vec![Block::Text { text }],
-            Content::Blocks(blocks) => blocks,
-            Content::Other(_) => Vec::new(),
-        }
-    }
-
-    fn text(self) -> String {
-        let parts = self.blocks().into_iter().filter_map(|b| match b {
-            Block::Text { text } => Some(text),
-            _ => None,
-        });
-        parts.collect::<Vec<_>>().join("\n")
-    }
-}
-
 fn asks(tool: &str) -> bool {
     matches!(tool, "AskUserQuestion" | "ExitPlanMode")
 }
@@ -648,54 +471,6 @@ fn error(words: &str, code: Option<String>) -> Body {
     }
 }
 
-pub(super) fn protocol(outcome: Outcome, because: Vec<u64>) -> End {
-    End {
-        outcome,
-        evidence: Evidence::Protocol,
-        confidence: 1.0,
-        reason: None,
-        because,
-        ..decoder::unknown("")
-    }
-}
-
-pub(super) fn api_end(
-    words: &str,
-    status: Option<u16>,
-    limited: Option<(Resets, u64)>,
-    because: Vec<u64>,
-) -> End {
-    let code = status.map(|s| format!(" {s}")).unwrap_or_default();
-    let reason = Some(format!("api_error{code}: {}", phrase::first_line(words)));
-    let answer = Some(words.to_string());
-    match limited {
-        Some((resets, _)) => {
-            End { reason, answer, resets, ..protocol(Outcome::RateLimited, because) }
-        }
-        None => End { reason, answer, ..protocol(Outcome::Failed, because) },
-    }
-}
-
-/// A good end, read against its words: a bare question with nothing done waits for its answer;
-/// "could not" stays a success with a note.
-pub(super) fn judge(mut end: End, words: String, worked: bool) -> End {
-    let question = phrase::question(&words);
-    if let Some(question) = question {
-        if !worked && words.len() <= 1000 && !phrase::is_offer(&question) {
-            end.outcome = Outcome::Waiting;
-            end.confidence = 0.6;
-            end.reason = Some(format!("asks: {question}"));
-        } else {
-            end.note = Some(format!("ends with a question: {question}"));
-        }
-    }
-    if let Some(said) = phrase::could_not(&words) {
-        end.note = Some(format!("says: {said}"));
-    }
-    end.answer = Some(words);
-    end
-}
-
 /// The exit code that the client writes before a failed command's output.
 pub(super) fn exit_code(words: &str, failed: bool) -> Option<i64> {
     if !failed {
@@ -704,14 +479,4 @@ pub(super) fn exit_code(words: &str, failed: bool) -> Option<i64> {
     let rest = words.strip_prefix("Exit code ")?;
     let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     rest[..digits].parse().ok()
-}
-
-fn content_text(content: &Value) -> String {
-    match content {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => {
-            parts.iter().filter_map(|p| p["text"].as_str()).collect::<Vec<_>>().join("\n")
-        }
-        _ => String::new(),
-    }
 }

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::claude::{judge, protocol};
-use super::decoder::{Decoder, Sink, by_exit, lenient, parse};
+use super::decoder::{Decoder, Sink, lenient, parse};
+use super::ending::{by_exit, judge, protocol};
 use super::rollout::Rollout;
 use super::scan::Scanner;
 use super::{fence, limit, phrase};

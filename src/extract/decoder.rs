@@ -1,6 +1,6 @@
 //! What a decoder of one input format is, and where it puts its events.
 
-use crate::event::{Body, End, Event, Evidence, Exit, Outcome, Resets, Source, VERSION};
+use crate::event::{Body, End, Event, Evidence, Exit, Source, VERSION};
 
 /// Longest line of text, and of JSON, that is kept.
 pub const TEXT_CAP: usize = 1 << 20;
@@ -104,47 +104,6 @@ impl<'a> Sink<'a> {
     }
 }
 
-/// An end that rests on nothing.
-pub fn unknown(reason: &str) -> End {
-    End {
-        outcome: Outcome::Unknown,
-        evidence: Evidence::None,
-        confidence: 0.0,
-        reason: Some(reason.to_string()),
-        because: Vec::new(),
-        answer: None,
-        note: None,
-        resets: Resets::default(),
-    }
-}
-
-/// What the process's own end says where the protocol says nothing: an exit of 0 is no proof
-/// that a client which owes a last record did its work.
-pub fn by_exit(exit: Option<Exit>, missing: &str) -> End {
-    match exit {
-        None | Some(Exit::Code(0)) => unknown(missing),
-        Some(exit) => failed_exit(exit),
-    }
-}
-
-pub fn failed_exit(exit: Exit) -> End {
-    let reason = match exit {
-        Exit::Signal(n) => format!("killed by signal {n}"),
-        // A shell reports a signal as 128 + n.
-        Exit::Code(code) if matches!(code - 128, 1 | 2 | 3 | 6 | 9 | 11 | 13 | 15) => {
-            format!("killed by signal {} (exit code {code})", code - 128)
-        }
-        Exit::Code(code) => format!("exit code {code}"),
-    };
-    End {
-        outcome: Outcome::Failed,
-        evidence: Evidence::Exit,
-        confidence: 1.0,
-        reason: Some(reason),
-        ..unknown("")
-    }
-}
-
 /// JSON of this type, if the line is that.
 pub fn parse<'a, T: serde::Deserialize<'a>>(line: &'a [u8]) -> Option<T> {
     serde_json::from_slice(line).ok()
@@ -159,4 +118,13 @@ where
 {
     let value: serde_json::Value = serde::Deserialize::deserialize(d)?;
     Ok(serde_json::from_value(value).ok())
+}
+
+/// A field that is always there: what is missing or odd is read as its type's default.
+pub fn loose<'de, D, T>(d: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::de::DeserializeOwned + Default,
+{
+    Ok(lenient(d)?.unwrap_or_default())
 }

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::claude::{exit_code, judge, protocol};
-use super::decoder::{Decoder, JSON_CAP, Sink, parse};
+use super::claude::exit_code;
+use super::decoder::{Decoder, JSON_CAP, Sink, loose, parse};
+use super::ending::{judge, protocol};
 use super::scan::Scanner;
 use super::{fence, limit, phrase};
 use crate::event::{Body, End, Exit, Outcome, Severity};
@@ -21,64 +22,57 @@ pub struct Hook {
     escaped: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 struct Call {
     #[serde(rename = "type")]
+    #[serde(deserialize_with = "loose")]
     kind: String,
+    #[serde(deserialize_with = "loose")]
     session_id: Option<String>,
+    #[serde(deserialize_with = "loose")]
     hook_event_name: String,
+    #[serde(deserialize_with = "loose")]
     cwd: Option<String>,
+    #[serde(deserialize_with = "loose")]
     model: Option<Value>,
+    #[serde(deserialize_with = "loose")]
     prompt: String,
+    #[serde(deserialize_with = "loose")]
     reason: Option<String>,
+    #[serde(deserialize_with = "loose")]
     message: String,
+    #[serde(deserialize_with = "loose")]
     error: Value,
+    #[serde(deserialize_with = "loose")]
     last_assistant_message: Option<String>,
+    #[serde(deserialize_with = "loose")]
     background_tasks: Vec<Value>,
+    #[serde(deserialize_with = "loose")]
     tool_name: String,
+    #[serde(deserialize_with = "loose")]
     tool_use_id: Option<String>,
+    #[serde(deserialize_with = "loose")]
     tool_input: Value,
+    #[serde(deserialize_with = "loose")]
     tool_response: Value,
+    #[serde(deserialize_with = "loose")]
     duration_ms: Option<u64>,
+    #[serde(deserialize_with = "loose")]
     new_cwd: Option<String>,
+    #[serde(deserialize_with = "loose")]
     agent_id: Option<String>,
+    #[serde(deserialize_with = "loose")]
     agent_type: Option<String>,
     #[serde(rename = "thread-id")]
+    #[serde(deserialize_with = "loose")]
     thread: Option<String>,
     #[serde(rename = "input-messages")]
+    #[serde(deserialize_with = "loose")]
     inputs: Vec<String>,
     #[serde(rename = "last-assistant-message")]
+    #[serde(deserialize_with = "loose")]
     last_message: Option<String>,
-}
-
-impl Default for Call {
-    fn default() -> Call {
-        Call {
-            kind: String::new(),
-            session_id: None,
-            hook_event_name: String::new(),
-            cwd: None,
-            model: None,
-            prompt: String::new(),
-            reason: None,
-            message: String::new(),
-            error: Value::Null,
-            last_assistant_message: None,
-            background_tasks: Vec::new(),
-            tool_name: String::new(),
-            tool_use_id: None,
-            tool_input: Value::Null,
-            tool_response: Value::Null,
-            duration_ms: None,
-            new_cwd: None,
-            agent_id: None,
-            agent_type: None,
-            thread: None,
-            inputs: Vec::new(),
-            last_message: None,
-        }
-    }
 }
 
 impl Decoder for Hook {
@@ -256,7 +250,7 @@ fn permission(call: &Call, sink: &mut Sink<'_>) {
 fn stop(call: Call, sink: &mut Sink<'_>) {
     let running = call.background_tasks.len();
     if running > 0 {
-        sink.put(Body::Progress { text: format!("{running} background tasks still run") });
+        sink.put(Body::Progress { text: format!("background tasks still running: {running}") });
         return;
     }
     let words = call.last_assistant_message.unwrap_or_default();

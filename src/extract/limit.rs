@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use regex::Regex;
 
+use super::rules::regex;
 use crate::event::Resets;
 
 static LIMIT: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:usage|rate|session|weekly|daily|monthly|hourly|opus|\d+-hour|request|token|your)[ _-]limits?\b|\blimit reached\b|\brate[- ]limited\b|\brate_limit_error\b|\bquota\b|\b429\b|\btoo many requests\b|\bout of (?:extra )?(?:usage|credits)\b",
+        r"(?i)\b(?:usage|rate|session|weekly|daily|monthly|hourly|opus|\d+-hour|request|your)[ _-]limits?\b|\blimit reached\b|\brate[- ]limited\b|\brate_limit_error\b|\b(?:current|usage|your|api|daily|insufficient)[ _]quota\b|\b429\b|\btoo many requests\b|\bout of (?:extra )?(?:usage|credits)\b",
     )
 });
 static RESET: LazyLock<Regex> = LazyLock::new(|| {
@@ -43,11 +44,6 @@ static CLOCK: LazyLock<Regex> = LazyLock::new(|| {
           (?:\s*\((?P<zone>[A-Za-z_]+(?:/[A-Za-z_+\-0-9]+)*)\))?",
     )
 });
-
-fn regex(source: &str) -> Regex {
-    #[allow(clippy::expect_used)]
-    Regex::new(source).expect("a pattern of this file")
-}
 
 /// Speaks of a limit that was met.
 pub fn is_limit(text: &str) -> bool {

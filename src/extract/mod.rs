@@ -4,6 +4,7 @@ mod auto;
 mod claude;
 mod codex;
 mod decoder;
+mod ending;
 mod fence;
 mod hook;
 mod limit;

@@ -4,9 +4,11 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::rules::regex;
+
 static COULD_NOT: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:could not|couldn['’]t|(?:was|am|were|is) (?:not able|unable) to|wasn['’]t able to|unable to|can['’]t help|cannot help|(?:not|in)complete\b|did not (?:succeed|finish)|failed to|gave up|giving up|blocked by)",
+        r"(?im)\b(?:I|we) (?:could not|couldn['’]t|cannot|can['’]t|(?:was|were|am|are) (?:not able|unable) to|wasn['’]t able|weren['’]t able|did not (?:succeed|finish|manage)|failed to|gave up|give up)\b|^\W*(?:could not|couldn['’]t|cannot|unable to|failed to)\b|\b(?:task|work|change|fix) (?:is|was|remains) (?:not (?:complete|done|finished)|incomplete|unfinished)\b",
     )
 });
 static APPROVAL: LazyLock<Regex> = LazyLock::new(|| {
@@ -19,11 +21,6 @@ static OFFER: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:would you like|do you want|want|shall I|should I)(?: me)? (?:to )?(?:also|next|further|go (?:on|ahead) (?:and|with)? ?(?:also)?)|\b(?:would you like|want) me to|\banything else\b|\blet me know\b",
     )
 });
-
-fn regex(source: &str) -> Regex {
-    #[allow(clippy::expect_used)]
-    Regex::new(source).expect("a pattern of this file")
-}
 
 /// The sentence that says something could not be done.
 pub fn could_not(text: &str) -> Option<String> {

@@ -138,12 +138,13 @@ fn mark(text: &str, column: usize) -> Option<Mark> {
 pub fn strip_prefix(row: &str) -> &str {
     let mut row = row.strip_prefix('\u{feff}').unwrap_or(row);
     // gh run view --log: job, step, then the line.
-    if let Some((job, rest)) = row.split_once('\t') {
-        if let Some((step, rest)) = rest.split_once('\t') {
-            if !job.is_empty() && !step.is_empty() && stamp(rest).is_some() {
-                row = rest;
-            }
-        }
+    if let Some((job, rest)) = row.split_once('\t')
+        && let Some((step, rest)) = rest.split_once('\t')
+        && !job.is_empty()
+        && !step.is_empty()
+        && stamp(rest).is_some()
+    {
+        row = rest;
     }
     if let Some(rest) = row.strip_prefix('[') {
         // [2024-05-01T10:00:00.000Z] and [task 2024-05-01T10:00:00.000Z]

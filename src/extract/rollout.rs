@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::claude::{judge, protocol};
 use super::codex::{error, unwrap};
-use super::decoder::{Sink, by_exit, parse, unknown};
+use super::decoder::{Sink, parse};
+use super::ending::{by_exit, judge, protocol, unknown};
 use super::scan::Scanner;
 use super::{fence, limit, phrase};
 use crate::event::{Body, End, Exit, Outcome, Severity};

@@ -5,6 +5,11 @@ use std::sync::OnceLock;
 use aho_corasick::AhoCorasick;
 use regex::{Captures, Regex};
 
+/// A pattern that the source itself holds.
+pub fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("a pattern of the source")
+}
+
 pub struct Rule<T: 'static> {
     /// The pattern can match only a row that holds one of these.
     pub any: &'static [&'static str],
@@ -26,7 +31,6 @@ impl<T> Rules<T> {
             .enumerate()
             .flat_map(|(i, rule)| rule.any.iter().map(move |l| (*l, i as u8)))
             .collect();
-        #[allow(clippy::expect_used)]
         let searcher = AhoCorasick::new(literals.iter().map(|l| l.0)).expect("few literals");
         Rules {
             table,
@@ -49,18 +53,22 @@ impl<T> Rules<T> {
         while candidates != 0 {
             let i = candidates.trailing_zeros() as usize;
             candidates &= candidates - 1;
-            if let Some(c) = self.regex(i).captures(row) {
-                if let Some(found) = take(&self.table[i].make, &c) {
-                    return Some(found);
-                }
+            if let Some(c) = self.regex(i).captures(row)
+                && let Some(found) = take(&self.table[i].make, &c)
+            {
+                return Some(found);
             }
         }
         None
     }
 
+    /// Compiles every pattern, so that a test can tell a bad one.
+    #[cfg(test)]
+    pub fn compile(&self) -> usize {
+        (0..self.table.len()).map(|i| self.regex(i).captures_len()).filter(|n| *n > 0).count()
+    }
+
     fn regex(&self, i: usize) -> &Regex {
-        #[allow(clippy::expect_used)]
-        self.compiled[i]
-            .get_or_init(|| Regex::new(self.table[i].pattern).expect("a tabled pattern"))
+        self.compiled[i].get_or_init(|| regex(self.table[i].pattern))
     }
 }

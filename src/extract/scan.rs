@@ -1,12 +1,13 @@
 //! What tools print: test summaries, errors with their place, and verdicts.
 
 mod diagnostic;
+mod milestone;
 mod suite;
 mod verdict;
 
 use super::decoder::Sink;
 use super::render::{is_plain, render, strip_prefix};
-use crate::event::Outcome;
+use crate::event::{Body, Outcome};
 use diagnostic::Diagnostics;
 use suite::Suites;
 
@@ -26,6 +27,8 @@ pub struct Scanner {
     diagnostics: Diagnostics,
     /// The last verdict of a test runner or a build.
     pub verdict: Option<Claim>,
+    /// How many verdicts there were.
+    pub verdicts: u64,
     /// What the CI job itself said; nothing but another such line overrides it.
     pub job: Option<Claim>,
     /// Errors with a place, and the like.
@@ -35,7 +38,7 @@ pub struct Scanner {
 impl Scanner {
     pub fn row(&mut self, row: &str, sink: &mut Sink<'_>) {
         if let Some(claim) = self.suites.row(row, sink) {
-            self.verdict = Some(claim);
+            self.decide(claim);
         }
         if let Some(found) = verdict::of(row) {
             if found.ends_run {
@@ -49,9 +52,12 @@ impl Scanner {
             };
             match found.weight {
                 verdict::Weight::Job => self.job = Some(claim),
-                verdict::Weight::Build => self.verdict = Some(claim),
+                verdict::Weight::Build => self.decide(claim),
                 verdict::Weight::Phrase => self.pattern = Some(claim),
             }
+        }
+        if let Some(text) = milestone::of(row) {
+            sink.put(Body::Milestone { text });
         }
         if let Some(seq) = self.diagnostics.row(row, sink) {
             let because = self.pattern.as_ref().map(|c| c.because.clone()).unwrap_or_default();
@@ -64,6 +70,11 @@ impl Scanner {
                 because,
             });
         }
+    }
+
+    fn decide(&mut self, claim: Claim) {
+        self.verdict = Some(claim);
+        self.verdicts += 1;
     }
 
     /// A whole output, as a tool's result holds it.
@@ -92,7 +103,7 @@ impl Scanner {
 
     fn flush_suites(&mut self, sink: &mut Sink<'_>) {
         if let Some(claim) = self.suites.flush(sink) {
-            self.verdict = Some(claim);
+            self.decide(claim);
         }
     }
 }

@@ -5,9 +5,11 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::decoder::{Decoder, Sink, TEXT_CAP, failed_exit, unknown};
+use super::decoder::{Decoder, Sink, TEXT_CAP};
+use super::ending::{failed_exit, unknown};
 use super::fence::Fences;
 use super::render::{Mark, Rendered, is_plain, render, strip_prefix, unframe};
+use super::rules::regex;
 use super::scan::{Claim, Scanner};
 use super::{limit, phrase};
 use crate::event::{Body, End, Evidence, Exit, Outcome, Resets};
@@ -21,6 +23,8 @@ pub struct Text {
     fences: Fences,
     scanner: Scanner,
     tail: VecDeque<String>,
+    /// Rows of the tail that came after the last verdict.
+    since: usize,
     /// The exit code of the shell's last command, from its own mark; none while one runs.
     shell: Option<(i64, u64)>,
     input: Option<String>,
@@ -40,8 +44,17 @@ static ASK: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)(?:\b(?:do you want|would you like|are you sure|do you trust|allow (?:this|the)|approve|proceed|continue|overwrite|may i|permission)\b.*\?|\ballow this action\b)",
     )
 });
-static CHOICE: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?i)[\[(](?:y(?:es)?/n(?:o)?(?:/\S+)?)[\])]:?\s*[>?]?\s*$"));
+static CHOICE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)[\[(](?:y(?:es)?/n(?:o)?(?:/\S+)?)[\])]:?\s*[>?]?\s*$|\(y\)es/\(n\)o\b.{0,80}:?\s*$",
+    )
+});
+/// The foot of a dialog; its options may have rows of description.
+static FOOTER: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\benter to (?:select|confirm|submit)\b.*\besc to (?:cancel|exit)\b|^\W*press enter to continue\W*$",
+    )
+});
 static OPTION: LazyLock<Regex> = LazyLock::new(|| regex(r"^\W*[1-9][.)]\s+\S"));
 static SHELL_PROMPT: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"^(?:\([\w.-]+\) )?(?:\[?[\w.-]+@[\w.-]+[: ].*[$#%]|[$#%❯>]|\S+[#$%])\s*$")
@@ -62,11 +75,6 @@ static DONE: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)^\W*(?:all )?(?:done|finished|completed|task complete(?:d)?|success)\b[.!:]?|\b(?:completed|passed|finished|built|created|installed|updated) successfully\b|\bsuccessfully (?:completed|passed|finished|built|created|installed|updated)\b|\ball (?:focused |the )?tests? (?:pass|passed)\b",
     )
 });
-
-fn regex(source: &str) -> Regex {
-    #[allow(clippy::expect_used)]
-    Regex::new(source).expect("a pattern of this file")
-}
 
 impl Decoder for Text {
     fn name(&self) -> &'static str {
@@ -96,7 +104,11 @@ impl Decoder for Text {
 
     fn close(&mut self, sink: &mut Sink<'_>) {
         self.fences.close(sink);
+        let before = self.scanner.verdicts;
         self.scanner.flush(sink);
+        if self.scanner.verdicts != before {
+            self.since = 0;
+        }
         if let Some(text) = self.live_prompt() {
             let seq = sink.put(Body::PermissionRequest { text: text.clone(), tool: None });
             self.prompt = Some((text, seq));
@@ -126,14 +138,26 @@ impl Text {
         let row = unframe(strip_prefix(row.trim_end()));
         let fenced = self.fences.row(row, sink);
         if !fenced {
+            let before = self.scanner.verdicts;
             self.scanner.row(row, sink);
+            if self.scanner.verdicts != before {
+                self.since = 0;
+                // The row of the verdict itself is no trouble after it.
+                self.keep(String::new());
+                return;
+            }
         }
         if !row.trim().is_empty() {
-            if self.tail.len() == TAIL {
-                self.tail.pop_front();
-            }
-            self.tail.push_back(if fenced { String::new() } else { phrase::clip(row, TAIL_WIDTH) });
+            self.since += 1;
+            self.keep(if fenced { String::new() } else { phrase::clip(row, TAIL_WIDTH) });
         }
+    }
+
+    fn keep(&mut self, row: String) {
+        if self.tail.len() == TAIL {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(row);
     }
 
     fn mark(&mut self, mark: Mark, row: &str, sink: &mut Sink<'_>) {
@@ -192,6 +216,9 @@ impl Text {
         }
         let strong = self.scanner.job.as_ref().or(self.scanner.verdict.as_ref());
         if let Some(claim) = strong {
+            if let Some(trouble) = self.trouble_since(claim) {
+                return pattern(Outcome::Failed, 0.4, trouble, Vec::new());
+            }
             let end = pattern(
                 claim.outcome,
                 claim.confidence,
@@ -204,6 +231,15 @@ impl Text {
             Some(c) => pattern(c.outcome, c.confidence, c.reason, c.because),
             None => unknown("nothing in the text says how it ended"),
         }
+    }
+
+    /// Trouble in the last rows that came after a good verdict: a step's success is not the end's.
+    fn trouble_since(&self, verdict: &Claim) -> Option<String> {
+        if verdict.outcome != Outcome::Complete || self.scanner.job.is_some() {
+            return None;
+        }
+        let since = self.tail.iter().rev().take(self.since.min(10));
+        since.into_iter().find(|row| TROUBLE.is_match(row)).map(|row| row.trim().to_string())
     }
 
     /// The best of the claims; of phrases, trouble at the end outweighs a cheer.
@@ -248,9 +284,16 @@ impl Text {
     /// A question with nothing but its own menu after it.
     fn live_prompt(&self) -> Option<String> {
         let rows: Vec<&String> = self.tail.iter().collect();
+        if let Some(at) = rows.iter().rposition(|row| FOOTER.is_match(row))
+            && rows[at + 1..].iter().all(|row| is_rule(row))
+        {
+            let asked = rows[..at].iter().rev().take(20).find(|r| r.trim_end().ends_with('?'));
+            return Some(asked.unwrap_or(&rows[at]).trim().to_string());
+        }
         let mut options = 0;
         for (i, row) in rows.iter().enumerate().rev().take(16) {
-            if CHOICE.is_match(row.trim_end()) || (ASK.is_match(row) && options > 1) {
+            let asks = ASK.is_match(row) || row.trim_end().ends_with('?');
+            if CHOICE.is_match(row.trim_end()) || (asks && options > 1) {
                 let from = i.saturating_sub(usize::from(!ASK.is_match(row)));
                 let text = rows[from..=i].iter().map(|r| r.trim()).collect::<Vec<_>>().join("\n");
                 return Some(text);

@@ -1,14 +1,17 @@
 //! Test runners' summaries.
 
+mod table;
+
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::super::decoder::{Place, Sink};
-use super::super::rules::{Rule, Rules};
 use super::Claim;
 use crate::event::{Body, Outcome};
+use crate::extract::decoder::{Place, Sink};
+use crate::extract::rules::{Rules, regex};
+use table::{Form, STEP_ROWS, SUITES, Span, Step, Suite};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
@@ -20,268 +23,10 @@ struct Counts {
     duration_ms: Option<u64>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Span {
-    /// The row is the whole summary.
-    Whole,
-    /// Rows of one run follow each other and add up (a binary, a module each).
-    Part,
-    /// One count a row; a summary has several rows.
-    Row,
-}
-
-struct Suite {
-    framework: &'static str,
-    span: Span,
-    form: Form,
-}
-
-/// How a row pairs counts with their names.
-enum Form {
-    /// `3 passed, 1 failed`
-    NumberWord,
-    /// `Passed: 3, Failed: 1`
-    WordNumber,
-    /// Named groups of the pattern.
-    Groups(&'static [&'static str]),
-}
-
-const fn words(framework: &'static str, span: Span) -> Suite {
-    Suite { framework, span, form: Form::NumberWord }
-}
-
-const fn labels(framework: &'static str, span: Span) -> Suite {
-    Suite { framework, span, form: Form::WordNumber }
-}
-
-const fn groups(framework: &'static str, span: Span, groups: &'static [&'static str]) -> Suite {
-    Suite { framework, span, form: Form::Groups(groups) }
-}
-
-const SUITES: &[Rule<Suite>] = &[
-    Rule {
-        any: &["test result: "],
-        pattern: r"^\s*test result: (?:ok|FAILED)\. ",
-        make: words("cargo test", Span::Part),
-    },
-    Rule { any: &["Summary ["], pattern: r"^\s*Summary \[", make: words("nextest", Span::Whole) },
-    Rule {
-        any: &[" in "],
-        pattern: r"^(?:=+ )?(?:no tests ran|\d+ (?:failed|passed|skipped|deselected|xfailed|xpassed|warnings?|errors?|rerun|subtests passed))(?:, \d+ (?:failed|passed|skipped|deselected|xfailed|xpassed|warnings?|errors?|rerun|subtests passed))* in \d+(?:\.\d+)? ?s(?:econds)?\b",
-        make: words("pytest", Span::Whole),
-    },
-    Rule {
-        any: &["Tests: "],
-        pattern: r"^\s*Tests:\s+\d+ .*\d+ total\s*$",
-        make: words("jest", Span::Whole),
-    },
-    Rule {
-        any: &["Tests: "],
-        pattern: r"^\s*Tests:\s+\d+ \w+.*\(\d+ assertions\)",
-        make: words("pest", Span::Whole),
-    },
-    Rule {
-        any: &["Tests: "],
-        pattern: r"^Tests: \d+, Assertions: \d+",
-        make: labels("phpunit", Span::Whole),
-    },
-    Rule {
-        any: &["Tests: succeeded"],
-        pattern: r"^\s*(?:\[\w+\] )?Tests: succeeded \d+",
-        make: labels("scalatest", Span::Whole),
-    },
-    Rule {
-        any: &["OK ("],
-        pattern: r"^OK \(\d+ tests?, \d+ assertions?\)",
-        make: words("phpunit", Span::Whole),
-    },
-    Rule { any: &["OK ("], pattern: r"^OK \(\d+ tests?\)$", make: words("junit", Span::Whole) },
-    Rule {
-        any: &[" Tests  "],
-        pattern: r"^\s+Tests  (?:\d+ \w+(?: \| )?)+ ?\(\d+\)",
-        make: words("vitest", Span::Whole),
-    },
-    Rule {
-        any: &[" passing", " pending", " failing"],
-        pattern: r"^\s+(?:(?P<first>\d+) passing(?: \(.*\))?|(?P<skipped>\d+) pending|(?P<failed>\d+) failing)\s*$",
-        make: groups("mocha", Span::Row, &["first", "skipped", "failed"]),
-    },
-    Rule {
-        any: &[" passed", " failed", " skipped", " flaky", " did not run"],
-        pattern: r"^ {2}(?:(?P<failed>\d+) failed|(?P<passed>\d+) passed|(?P<skipped>\d+) (?:skipped|did not run))(?: \([\d.]+m?s?\))?$",
-        make: groups("playwright", Span::Row, &["passed", "skipped", "failed"]),
-    },
-    Rule {
-        any: &["# ", "ℹ "],
-        pattern: r"^\s*[#ℹ] (?:(?P<start>tests) +\d+|pass +(?P<passed>\d+)|fail +(?P<failed>\d+)|(?:skip|skipped|todo|cancelled) +(?P<skipped>\d+))$",
-        make: groups("node", Span::Row, &["passed", "failed", "skipped"]),
-    },
-    Rule {
-        any: &[" pass", " fail", " skip", " todo"],
-        pattern: r"^ ?(?:(?P<first>\d+) pass|(?P<failed>\d+) fail|(?P<skipped>\d+) (?:skip|todo))$",
-        make: groups("bun", Span::Row, &["first", "failed", "skipped"]),
-    },
-    Rule {
-        any: &["Tests run: "],
-        pattern: r"^(?:\[\w+\] +)?Tests run: \d+,\s+Failures: \d+(?:,\s+Errors: \d+)?(?:,\s+Skipped: \d+)?\s*$",
-        make: labels("maven", Span::Part),
-    },
-    Rule {
-        any: &[" completed"],
-        pattern: r"^\d+ tests? completed(?:, \d+ \w+)*",
-        make: words("gradle", Span::Whole),
-    },
-    Rule {
-        any: &["% tests passed"],
-        pattern: r"^\s*\d+% tests passed, (?P<failed>\d+) tests? failed out of (?P<total>\d+)",
-        make: groups("ctest", Span::Whole, &["failed", "total"]),
-    },
-    Rule {
-        any: &["! "],
-        pattern: r"^\s*(?:Passed|Failed|Skipped)!\s+-\s+Failed:\s+\d+, Passed:\s+\d+",
-        make: labels("dotnet", Span::Part),
-    },
-    Rule {
-        any: &["Passed: ", "Failed: ", "Skipped: ", "Total tests: "],
-        pattern: r"^\s*(?:Total tests: (?P<first_total>\d+)|Passed: (?P<passed>\d+)|Failed: (?P<failed>\d+)|Skipped: (?P<skipped>\d+))(?:\.|\s*)$",
-        make: groups("dotnet", Span::Row, &["first_total", "passed", "failed", "skipped"]),
-    },
-    Rule {
-        any: &["Tests Passed: "],
-        pattern: r"^\s*Tests Passed: \d+, Failed: \d+",
-        make: labels("pester", Span::Whole),
-    },
-    Rule {
-        any: &["Executed "],
-        pattern: r"^\s*Executed (?P<total>\d+) tests?, with (?:(?P<skipped>\d+) tests? skipped and )?(?P<failed>\d+) failures?",
-        make: groups("xctest", Span::Whole, &["total", "skipped", "failed"]),
-    },
-    Rule {
-        any: &["Executed "],
-        pattern: r"^\s*Executed (?P<total>\d+) of \d+(?: \((?P<failed>\d+) FAILED\))?(?: \(skipped (?P<skipped>\d+)\))?.*(?:SUCCESS|secs|FAILED)",
-        make: groups("karma", Span::Whole, &["total", "skipped", "failed"]),
-    },
-    Rule {
-        any: &["[  PASSED  ]", "[  FAILED  ]", "[  SKIPPED ]"],
-        pattern: r"^\[  (?:PASSED  \] (?P<first>\d+) tests?\.|FAILED  \] (?P<failed>\d+) tests?, listed|SKIPPED \] (?P<skipped>\d+) tests?, listed)",
-        make: groups("googletest", Span::Row, &["first", "failed", "skipped"]),
-    },
-    Rule {
-        any: &["test cases: "],
-        pattern: r"^(?:\[doctest\] )?test cases:\s+\d+\s+\|",
-        make: words("catch2", Span::Whole),
-    },
-    Rule {
-        any: &["All tests passed ("],
-        pattern: r"^All tests passed \(\d+ assertions? in (?P<passed>\d+) test cases?\)",
-        make: groups("catch2", Span::Whole, &["passed"]),
-    },
-    Rule {
-        any: &[": Total "],
-        pattern: r"^\s*(?:\[\w+\] )?(?:Passed|Failed): Total (?P<total>\d+), Failed (?P<failed>\d+), Errors (?P<errors>\d+), Passed (?P<passed>\d+)(?:, Skipped (?P<skipped>\d+))?",
-        make: groups("sbt", Span::Whole, &["total", "failed", "errors", "passed", "skipped"]),
-    },
-    Rule {
-        any: &["ok | ", "FAILED | "],
-        pattern: r"^(?:ok|FAILED) \| \d+ passed",
-        make: words("deno", Span::Whole),
-    },
-    Rule {
-        any: &[" assertions, "],
-        pattern: r"^\d+ (?:runs|tests), \d+ assertions, \d+ failures, \d+ errors",
-        make: words("minitest", Span::Whole),
-    },
-    Rule {
-        any: &[" examples, ", " example, "],
-        pattern: r"^\d+ examples?, \d+ failures?",
-        make: words("rspec", Span::Whole),
-    },
-    Rule {
-        any: &[" specs, ", " spec, "],
-        pattern: r"^\d+ specs?, \d+ failures?",
-        make: words("jasmine", Span::Whole),
-    },
-    Rule {
-        any: &[" failure"],
-        pattern: r"^(?:\d+ (?:doctests?|properties|property), )*\d+ tests?, \d+ failures?(?:, \d+ \w+)*$",
-        make: words("exunit", Span::Whole),
-    },
-    Rule {
-        any: &["scenario"],
-        pattern: r"^\d+ scenarios? \((?:\d+ \w+(?:, )?)+\)",
-        make: words("cucumber", Span::Whole),
-    },
-    Rule {
-        any: &["scenario"],
-        pattern: r"^\d+ scenarios? passed, \d+ failed",
-        make: words("behave", Span::Whole),
-    },
-    Rule {
-        any: &["[ FAIL "],
-        pattern: r"\[ FAIL (?P<failed>\d+) \| WARN \d+ \| SKIP (?P<skipped>\d+) \| PASS (?P<passed>\d+) \]",
-        make: groups("testthat", Span::Whole, &["failed", "skipped", "passed"]),
-    },
-    Rule {
-        any: &["Files="],
-        pattern: r"^Files=\d+, Tests=(?P<total>\d+),",
-        make: groups("prove", Span::Whole, &["total"]),
-    },
-    Rule {
-        any: &[" tests, "],
-        pattern: r"^\d+ (?:critical )?tests?, \d+ passed, \d+ failed",
-        make: words("robot", Span::Whole),
-    },
-];
-
 static RULES: LazyLock<Rules<Suite>> = LazyLock::new(|| Rules::new(SUITES));
 
 /// Rows that a state machine reads: literal first, so that most rows cost one look.
 static STEPS: LazyLock<Rules<Step>> = LazyLock::new(|| Rules::new(STEP_ROWS));
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
-    UnittestRan,
-    UnittestEnd,
-    GoTest,
-    GoPackage,
-    Tap,
-    TapPlan,
-    CargoRun,
-}
-
-const STEP_ROWS: &[Rule<Step>] = &[
-    Rule {
-        any: &["Ran "],
-        pattern: r"^Ran (?P<total>\d+) tests? in (?P<seconds>[\d.]+)s",
-        make: Step::UnittestRan,
-    },
-    Rule {
-        any: &["OK", "FAILED", "NO TESTS RAN"],
-        pattern: r"^(?:OK|FAILED|NO TESTS RAN)(?: \((?P<counts>[\w ]+=\d+(?:, [\w ]+=\d+)*)\))?$",
-        make: Step::UnittestEnd,
-    },
-    Rule {
-        any: &["--- "],
-        pattern: r"^\s*--- (?P<word>PASS|FAIL|SKIP): (?P<name>\S+) \([\d.]+s\)$",
-        make: Step::GoTest,
-    },
-    Rule {
-        any: &["ok  \t", "FAIL\t", "ok \t", "ok    "],
-        pattern: r"^(?P<word>ok|FAIL)\s+(?P<name>[\w./~@-]+)\s+(?:(?P<seconds>[\d.]+)s|\(cached\)|\[(?:build|setup) failed\])",
-        make: Step::GoPackage,
-    },
-    Rule {
-        any: &["ok "],
-        pattern: r"^(?P<not>not )?ok (?P<number>\d+)\b(?:.*# (?P<directive>(?i:skip|todo)))?",
-        make: Step::Tap,
-    },
-    Rule { any: &["1.."], pattern: r"^1\.\.(?P<total>\d+)\b", make: Step::TapPlan },
-    Rule {
-        any: &["Finished `", "Finished test ["],
-        pattern: r"^\s*Finished (?:`\w+` profile|test) \[",
-        make: Step::CargoRun,
-    },
-];
 
 static NUMBER_WORD: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?P<n>\d[\d,]*) (?:tests? |scenarios? )?(?P<w>[A-Za-z]+)"));
@@ -293,11 +38,6 @@ static PAIR: LazyLock<Regex> = LazyLock::new(|| {
 static SECONDS: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"(?:in|finished in|\[|Duration:|Time:)\s*(?P<n>\d+(?:\.\d+)?) ?(?P<u>ms|s\b|seconds)")
 });
-
-fn regex(source: &str) -> Regex {
-    #[allow(clippy::expect_used)]
-    Regex::new(source).expect("a pattern of this file")
-}
 
 /// Gathers the summaries of one output.
 #[derive(Default)]
@@ -540,9 +280,9 @@ fn by_words(pattern: &Regex, row: &str) -> Counts {
             "error" | "errors" => counts.errors += n,
             "skipped" | "skip" | "skips" | "pending" | "ignored" | "todo" | "xfailed"
             | "excluded" | "incomplete" | "canceled" | "undefined" => counts.skipped += n,
-            "total" | "test" | "tests" | "run" | "runs" | "examples" | "example" | "specs"
-            | "spec" | "doctests" | "doctest" | "properties" | "property" | "scenarios"
-            | "scenario" => {
+            "total" | "completed" | "test" | "tests" | "run" | "runs" | "examples" | "example"
+            | "specs" | "spec" | "doctests" | "doctest" | "properties" | "property"
+            | "scenarios" | "scenario" => {
                 counts.total += n;
             }
             _ => {}
@@ -562,4 +302,13 @@ fn duration(row: &str) -> Option<u64> {
 
 fn milliseconds(seconds: &str) -> Option<u64> {
     seconds.parse::<f64>().ok().map(|s| (s * 1000.0).round() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_pattern_compiles() {
+        assert_eq!(super::RULES.compile(), super::SUITES.len());
+        assert_eq!(super::STEPS.compile(), super::STEP_ROWS.len());
+    }
 }

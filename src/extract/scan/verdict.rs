@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use super::super::phrase::clip;
-use super::super::rules::{Rule, Rules};
+use crate::extract::phrase::clip;
+use crate::extract::rules::{Rule, Rules};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
@@ -70,8 +70,9 @@ const VERDICTS: &[Rule<Form>] = table! {
     ["failed to reformat", "fail to reformat", "would be reformatted"] r"(?:[1-9]\d* files? (?:failed|would fail) to reformat|[1-9]\d* files? would be reformatted)" => Build Bad;
     ["Build succeeded", "Build FAILED", "Build failed"] r"^\s*Build (?:succeeded\.?|(?P<bad>FAILED\.?|failed\.?))(?: .*)?$" => Build Named;
     ["Child return code was"] r"^Child return code was: (?P<code>\d+)" => Build Code;
-    ["session starts", "Result: "] r"^Result: (?:PASS|(?P<bad>FAIL))$" => Build Named;
+    ["Result: "] r"^Result: (?:PASS|(?P<bad>FAIL))$" => Build Named;
     ["FAIL"] r"^FAIL$" => Build Bad;
+    ["General linter failure"] r"\bGeneral linter failure" => Build Bad;
     ["> Task :"] r"^> Task :\S+ FAILED$" => Build Bad;
     ["##[error]", "::error"] r"^(?:##\[error\]|::error\b)" => Build Bad;
     ["Cleaning up orphan processes"] r"^Cleaning up orphan processes" => Phrase Good;
@@ -109,4 +110,12 @@ pub fn of(row: &str) -> Option<Verdict> {
             ends_run: *weight != Weight::Phrase && !row.starts_with("FAIL"),
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_pattern_compiles() {
+        assert_eq!(super::RULES.compile(), super::VERDICTS.len());
+    }
 }
