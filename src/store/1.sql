@@ -120,9 +120,9 @@ create index events_by_session on events (session_id, id) where session_id is no
 
 -- An account that has hit its limit: its tasks wait.
 create table limits (
-  account  text primary key,
+  account  text primary key,               -- of a profile
   until    integer not null,               -- UTC milliseconds
-  reason   text not null
+  reason   text not null                  -- what the account said
 ) strict, without rowid;
 
 -- Small facts about the toolkit's own work.
