@@ -190,7 +190,8 @@ fn without_contexts_the_plan_is_priority_then_age() {
         vec![task(1, None, None), task(2, None, None), task(3, None, None), task(4, None, None)];
     tasks[2].priority = 1;
     tasks[3].priority = 2;
-    for policy in [Policy::Plan] {
+    {
+        let policy = Policy::Plan;
         let mut first: Vec<usize> =
             choose(&tasks, &sessions, &rules(policy)).start.iter().map(|p| p.0).collect();
         first.sort_unstable();
