@@ -137,7 +137,7 @@ fn read(args: &Args, now: when::Ms) -> anyhow::Result<Vec<NewTask>> {
         o.insert("content".into(), content);
         o
     };
-    let stdin = io::stdin().lock();
+    let mut stdin = io::stdin().lock();
     if args.jsonl {
         return jsonl(stdin, &mut reader, &given, now);
     }
@@ -150,7 +150,11 @@ fn read(args: &Args, now: when::Ms) -> anyhow::Result<Vec<NewTask>> {
     }
     let content = match args.content.join(" ") {
         text if !args.content.is_empty() => text,
-        _ => utf8("standard input", io::stdin().lock().bytes().collect::<Result<_, _>>()?)?,
+        _ => {
+            let mut bytes = Vec::new();
+            stdin.read_to_end(&mut bytes).context("standard input")?;
+            utf8("standard input", bytes)?
+        }
     };
     Ok(vec![reader.read(&with(content.trim_end_matches('\n').into()), now)?])
 }

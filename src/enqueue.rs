@@ -30,9 +30,12 @@ impl Reader {
     /// One object of options. An error names the field.
     pub fn read(&mut self, object: &Map<String, Value>, now: Ms) -> anyhow::Result<NewTask> {
         let mut t = NewTask { max_attempts: 3, accept: Evidence::Status, ..Default::default() };
-        // metadata first: the options beside it win
+        // metadata first, then here: the options beside them win
         if let Some(m) = object.get("metadata").filter(|m| !m.is_null()) {
             t.context = metadata(m).context("metadata")?;
+        }
+        if object.get("here") == Some(&Value::Bool(true)) {
+            here(&mut t.context).context("here")?;
         }
         for (name, value) in object.iter().filter(|(_, v)| !v.is_null()) {
             let option = name.replace('_', "-");
@@ -83,8 +86,8 @@ fn set(t: &mut NewTask, option: &str, v: &Value, now: Ms) -> anyhow::Result<()> 
         "session" => t.session = Some(name(v)?),
         "dir" => t.context.working_dir = Some(text(v)?),
         "branch" => t.context.git_branch = Some(text(v)?),
-        "here" if *v == Value::Bool(true) => here(&mut t.context)?,
-        "here" | "hold" if v.is_boolean() => t.hold |= option == "hold" && *v == Value::Bool(true),
+        "here" if v.is_boolean() => {}
+        "hold" if v.is_boolean() => t.hold = *v == Value::Bool(true),
         "env" => {
             for (k, v) in pairs(v)? {
                 t.context.env.insert(k, context::Value::Literal(v));

@@ -28,6 +28,9 @@ pub struct Profile {
     /// What the final message is, where the format does not carry one.
     #[serde(default)]
     pub answer: Answer,
+    /// Prompts that begin with one of these get a blank before them: the agent would take them for its own commands.
+    #[serde(default)]
+    pub guard: Vec<String>,
     /// Who is limited when a limit is hit: every provider of the same account waits with it.
     pub account: Option<String>,
     pub model: Option<String>,
@@ -65,6 +68,12 @@ fn format<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Format, D::Error> {
 }
 
 impl Profile {
+    /// The prompt as it is handed over.
+    pub fn prompt(&self, content: &str) -> String {
+        let guarded = self.guard.iter().any(|g| content.starts_with(g.as_str()));
+        format!("{}{content}", if guarded { " " } else { "" })
+    }
+
     /// The argument vector for one attempt.
     pub fn argv(&self, session_id: &str) -> Vec<String> {
         let model = self.model.as_deref().unwrap_or_default();

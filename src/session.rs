@@ -143,13 +143,14 @@ impl Prompt {
         self.line = Some(row.line);
     }
 
-    /// Whether nothing is typed at the cursor. An unknown prompt is not empty.
-    pub fn is_empty(&self, row: &Row) -> Result<(), String> {
+    /// Whether nothing is typed at the cursor. An unknown prompt is not empty. `dir`: what the prompt may show of it is
+    /// no glyph.
+    pub fn is_empty(&self, row: &Row, dir: Option<&str>) -> Result<(), String> {
         let text = row.before_cursor.trim_end();
         if !row.after_cursor.trim().is_empty() {
             return Err(format!("text stands after the cursor: {:?}", row.after_cursor.trim()));
         }
-        if self.known.as_deref() == Some(text) || is_plain_prompt(text) {
+        if self.known.as_deref() == Some(text) || is_plain_prompt(&without_dir(text, dir)) {
             return Ok(());
         }
         if text.is_empty() {
@@ -166,6 +167,12 @@ fn is_plain_prompt(text: &str) -> bool {
         .char_indices()
         .find(|(at, c)| GLYPHS.contains(c) || (*c == '>' && placed(&text[..*at])));
     first.is_some_and(|(at, c)| at + c.len_utf8() == text.len()) && !is_continuation(text)
+}
+
+/// A directory's own name may hold a glyph: the first time that it stands there it is the prompt's.
+fn without_dir(text: &str, dir: Option<&str>) -> String {
+    let name = dir.and_then(|d| d.rsplit('/').next()).filter(|n| !n.is_empty());
+    name.map_or_else(|| text.to_owned(), |n| text.replacen(n, "dir", 1))
 }
 
 /// PS2 of bash and zsh: `>`, `dquote>`, `for else>`.
@@ -193,7 +200,7 @@ mod tests {
             "host% ",
             "bash-5.2$ ",
         ] {
-            assert_eq!(p.is_empty(&row(ok, 1)), Ok(()), "{ok}");
+            assert_eq!(p.is_empty(&row(ok, 1), None), Ok(()), "{ok}");
         }
         for draft in [
             "$ ls",
@@ -204,10 +211,10 @@ mod tests {
             "$ a $",
             "$ls $",
         ] {
-            assert!(p.is_empty(&row(draft, 1)).is_err(), "{draft}");
+            assert!(p.is_empty(&row(draft, 1), None).is_err(), "{draft}");
         }
         for not in ["> ", "dquote> ", "cmdand quote> ", "", "➜  proj git:(main) ✗ "] {
-            assert!(p.is_empty(&row(not, 1)).is_err(), "{not}");
+            assert!(p.is_empty(&row(not, 1), None).is_err(), "{not}");
         }
     }
 
@@ -217,19 +224,31 @@ mod tests {
         let odd = "➜  proj git:(main) ✗ ";
         p.learn(&row(odd, 3));
         p.learn(&row(odd, 3));
-        assert!(p.is_empty(&row(odd, 3)).is_err(), "the same prompt seen twice proves nothing");
+        assert!(
+            p.is_empty(&row(odd, 3), None).is_err(),
+            "the same prompt seen twice proves nothing"
+        );
         p.learn(&row(odd, 9));
-        assert_eq!(p.is_empty(&row(odd, 9)), Ok(()));
-        assert!(p.is_empty(&row("➜  proj git:(main) ✗ make", 9)).is_err());
+        assert_eq!(p.is_empty(&row(odd, 9), None), Ok(()));
+        assert!(p.is_empty(&row("➜  proj git:(main) ✗ make", 9), None).is_err());
         for l in [1, 2] {
             p.learn(&row("> ", l));
         }
-        assert!(p.is_empty(&row("> ", 3)).is_err());
+        assert!(p.is_empty(&row("> ", 3), None).is_err());
+    }
+
+    #[test]
+    fn a_glyph_in_the_directorys_name_is_no_draft() {
+        let p = Prompt::default();
+        let dir = Some("/t/it's $(id) #1");
+        assert_eq!(p.is_empty(&row("root@vm /t/it's $(id) #1# ", 1), dir), Ok(()));
+        assert!(p.is_empty(&row("root@vm /t/it's $(id) #1# cat it's $(id) #1", 1), dir).is_err());
+        assert!(p.is_empty(&row("$ ls $(id) # ", 1), Some("/")).is_err());
     }
 
     #[test]
     fn text_right_of_the_cursor_is_a_draft() {
         let r = Row { before_cursor: "$ ".into(), after_cursor: "s".into(), line: 1 };
-        assert!(Prompt::default().is_empty(&r).is_err());
+        assert!(Prompt::default().is_empty(&r, None).is_err());
     }
 }

@@ -69,10 +69,21 @@ pub fn resolve(resets: &Resets, now: Ms) -> Option<Ms> {
         Some(z) => TimeZone::get(z).ok()?,
         None => TimeZone::system(),
     };
-    match text.parse::<civil::DateTime>() {
-        Ok(dated) => dated.to_zoned(zone).ok().map(|z| z.timestamp().as_millisecond()),
-        Err(_) => next(clock(text)?, now, &zone).ok(),
+    if let Some(time) = clock(text) {
+        return next(time, now, &zone).ok();
     }
+    let at = |dated: &str| {
+        let zoned = dated.parse::<civil::DateTime>().ok()?.to_zoned(zone.clone()).ok()?;
+        Some(zoned.timestamp().as_millisecond())
+    };
+    at(text).or_else(|| {
+        // a day without its year: the one to come
+        let year = Timestamp::from_millisecond(now).ok()?.to_zoned(zone.clone()).year();
+        let to_come = |ms: &Ms| *ms > now - 86_400_000;
+        at(&format!("{year}-{text}"))
+            .filter(to_come)
+            .or_else(|| at(&format!("{}-{text}", year + 1)))
+    })
 }
 
 fn clock(s: &str) -> Option<civil::Time> {
@@ -136,5 +147,7 @@ mod tests {
         );
         assert_eq!(resolve(&clock("00:15", "UTC"), now), Some(at("2026-03-29T00:15:00Z")));
         assert_eq!(resolve(&clock("03:00", "Nowhere/Land"), now), None);
+        assert_eq!(resolve(&clock("04-02T22:06", "UTC"), now), Some(at("2026-04-02T22:06:00Z")));
+        assert_eq!(resolve(&clock("01-02T22:06", "UTC"), now), Some(at("2027-01-02T22:06:00Z")));
     }
 }

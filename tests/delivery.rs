@@ -51,7 +51,7 @@ fn of_two_idle_panes_the_one_in_place_is_chosen_and_nothing_is_switched() {
     );
     assert_eq!(*terms(&out, "elsewhere"), json!({"idle": 3.0}));
     assert_eq!(w.await_state(&id, "completed")["ran_in"], "there");
-    w.await_idle("there");
+    w.await_quiet();
     let again = w.enqueue(&["--provider", "shell", "--dir", dir, "--branch", "work", "true"]);
     let out = lines(&w.run("orch-assign", &["--explain"]).stdout);
     assert_eq!(terms(&out, "there")["active"], 5.0, "recently active since the first task");

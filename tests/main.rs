@@ -1,10 +1,16 @@
 //! The tests of every program, on real parts.
 
+mod agents; // the real Claude Code and Codex as providers
 mod clients; // what the real Claude Code and Codex say and do, headless
 mod delivery; // a task comes into the right pane, directory and branch, or not at all
-/// orch-extract: what real clients and tools print, and the events that come of it.
-mod extract;
+mod extract; // what real clients and tools print, and the events that come of it
+mod hostile; // forged events, names that are code, secrets
 mod layers; // the directions in which the sources depend on each other
 mod pages; // manual pages and completions say what the programs say
+mod presence; // panes that are not at an empty prompt
 mod promises; // what every program owes: help, bad flags, closed pipes, full disks, busy and foreign databases
+mod queue; // orch-enqueue, orch-ls, orch-ctl, orch-ctx: the queue as people and scripts use it
+mod races; // many passes at once, and processes killed at every step
+mod routing; // routing and policy: the pure rules, each term and key
 mod support;
+mod wrap; // orch-wrap: a command as an attempt, by hand

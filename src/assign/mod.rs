@@ -136,7 +136,9 @@ fn start_some(
         }
         return Ok(round);
     }
-    for w in wanted.iter().filter(|w| route::is_hopeless(w, &slots)) {
+    // a look at one session says nothing of the others
+    let all = options.session.is_none();
+    for w in wanted.iter().filter(|w| all && route::is_hopeless(w, &slots)) {
         let why = store
             .last_reason(w.task.id)?
             .unwrap_or_else(|| "the context could not be established".into());
@@ -177,6 +179,7 @@ fn start_some(
             task.context.working_dir.as_deref(),
         )? {
             Ok(()) => {
+                deliver::stop_for_test("typed");
                 *most -= 1;
                 round.sent.push(*attempt);
             }

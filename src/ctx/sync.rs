@@ -124,9 +124,10 @@ pub fn look(
     let mut all = Vec::new();
     for ((pane, prompt), (shell, condition)) in panes.iter().zip(first) {
         let mut prompt = prompt.clone();
+        let place = place(pane.pid);
         let condition = match condition {
             Err(c) => c,
-            Ok(()) => at_prompt(rows.next().flatten(), &mut prompt),
+            Ok(()) => at_prompt(rows.next().flatten(), &mut prompt, place.working_dir.as_deref()),
         };
         let seen = Seen {
             incarnation: Incarnation {
@@ -139,7 +140,7 @@ pub fn look(
             },
             condition,
             shell: shell.and(proc::program(pane.pid)),
-            place: place(pane.pid),
+            place,
             prompt,
         };
         all.push((!pane.dead).then_some(seen));
@@ -174,7 +175,7 @@ fn shell_at_rest(p: &Pane, config: &Config) -> (Option<Shell>, Result<(), Condit
                 proc::stat(stat.foreground).map_or_else(|| "a command".to_owned(), |s| s.name);
             return Err(Condition::Busy(format!("{name} runs there")));
         }
-        let opted_in = config.canonical_shells.iter().any(|s| *s == program);
+        let opted_in = config.canonical_shells.contains(&program);
         match proc::is_canonical(&p.tty) {
             Ok(false) => Ok(()),
             Ok(true) if opted_in => Ok(()),
@@ -190,10 +191,10 @@ fn shell_at_rest(p: &Pane, config: &Config) -> (Option<Shell>, Result<(), Condit
     (Some(shell), rest)
 }
 
-fn at_prompt(row: Option<Row>, prompt: &mut Prompt) -> Condition {
+fn at_prompt(row: Option<Row>, prompt: &mut Prompt, dir: Option<&str>) -> Condition {
     let Some(row) = row else { return Condition::Blocked("its screen cannot be read".into()) };
     prompt.learn(&row);
-    match prompt.is_empty(&row) {
+    match prompt.is_empty(&row, dir) {
         Ok(()) => Condition::Idle,
         Err(why) => Condition::Blocked(crate::clean::line(&why)),
     }

@@ -376,6 +376,11 @@ impl Claude {
             at > self.last_success || asks(&d.tool_name)
         });
         let end = protocol(Outcome::Complete, because);
+        // a slash command that the client ran itself: the model never saw the prompt
+        if last.num_turns == Some(0.0) && last.terminal_reason.is_none() {
+            let reason = format!("no turn was taken: {}", phrase::first_line(&words));
+            return End { outcome: Outcome::Failed, reason: Some(reason), ..end };
+        }
         if let Some(denial) = denials.last()
             && (blocked.is_some() || phrase::asks_approval(&words))
         {

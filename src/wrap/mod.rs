@@ -108,7 +108,7 @@ pub fn run(
     };
     let code = matches!(then, Then::Eval).then(|| task.content.clone());
     let mut work = Work::new(store, config, started, job, environment.secrets, running);
-    work.start(feeds.then(|| task.content.clone()))?;
+    work.start(feeds.then(|| job.profile.prompt(&task.content)))?;
     work.run(code)
 }
 
@@ -165,6 +165,8 @@ struct Work<'a> {
     /// Why it is being ended, and when KILL follows.
     ending: Option<(Verdict, String, Instant)>,
     killed: bool,
+    /// The shell has reported, or can no longer.
+    reported: bool,
     refused: Option<String>,
 }
 
@@ -197,6 +199,7 @@ impl<'a> Work<'a> {
             raw: None,
             ending: None,
             killed: false,
+            reported: false,
             refused: None,
         }
     }
@@ -294,6 +297,7 @@ impl<'a> Work<'a> {
                 self.killed = true;
             }
             if let Some((status, at)) = exited
+                && self.reported
                 && (self.open_outputs == 0 || at.elapsed() > DRAIN)
             {
                 while let Ok(m) = self.receive.try_recv() {
@@ -308,6 +312,7 @@ impl<'a> Work<'a> {
 
     /// The shell reports: at this moment it waits, so what is true of it now is what the task will find.
     fn let_go(&mut self, report: &[u8], code: Option<String>) -> anyhow::Result<()> {
+        self.reported = true;
         let verified = match report {
             b"." => prepare::verify(&self.started.task.context, i64::from(self.running.child.id())),
             b"" => Err("a prerequisite ended the shell".to_owned()),
@@ -452,7 +457,7 @@ impl<'a> Work<'a> {
         let end = self.events.last().and_then(|e| e.body.task_end()).cloned();
         self.raw = None;
         self.keep()?;
-        if let Some(why) = self.refused.take() {
+        if let Some(why) = self.refused.take().filter(|_| self.ending.is_none()) {
             return context_failed(self.store, self.config, self.started, &why);
         }
         self.store.note(

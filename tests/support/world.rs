@@ -217,6 +217,19 @@ impl World {
         });
     }
 
+    /// Waits until no pass that an attempt's end started is under way any more.
+    pub fn await_quiet(&self) {
+        let db = self.db();
+        until("passes to end", || {
+            let out = self
+                .command("pgrep")
+                .args(["-f", &format!("orch-assign.*{}", db.display())])
+                .output();
+            let pids = String::from_utf8_lossy(&out.expect("pgrep").stdout).into_owned();
+            if pids.is_empty() { Ok(()) } else { Err(pids) }
+        });
+    }
+
     /// A repository with a commit on `main` and the named branches.
     pub fn repository(&self, name: &str, branches: &[&str]) -> PathBuf {
         let dir = self.path(name);

@@ -1,0 +1,79 @@
+# make demo · make check · make install PREFIX=… · make completions · make deb · make bench
+PROGRAMS = orch-enqueue orch-assign orch-ctx orch-extract orch-feedback orch-wrap orch-ls orch-ctl
+PREFIX = /usr/local
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+SHELL_FILES = .ci/run .ci/clients examples/*.sh
+
+# Where the C library can be linked statically, a program starts in less than half the time.
+ifneq (,$(and $(findstring linux-gnu,$(HOST)),$(wildcard /usr/lib/*/libc.a /usr/lib64/libc.a /usr/lib/libc.a)))
+STATIC = yes
+endif
+ifeq ($(STATIC),yes)
+RELEASE = $(TARGET)/$(HOST)/release
+CARGO_RELEASE = RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --target $(HOST)
+else
+RELEASE = $(TARGET)/release
+CARGO_RELEASE = cargo build --locked --release
+endif
+
+.PHONY: build demo check lint completions install deb bench
+.DEFAULT_GOAL = build
+
+build:
+	@examples/needs.sh cargo cc
+	$(CARGO_RELEASE) --bins
+
+demo:
+	@examples/needs.sh cargo cc tmux git
+	@cargo build --locked --bins
+	@ORCH_BIN=$(TARGET)/debug examples/demo.sh
+
+# The test results come last.
+check: lint
+	@examples/needs.sh tmux git jq sqlite3
+	cargo test --locked
+
+lint:
+	@examples/needs.sh cargo cc mandoc shellcheck
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	mandoc -Tlint -Wwarning man/*.[157]
+	shellcheck $(SHELL_FILES)
+	cargo build --locked --bins
+	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && $(MAKE) -s completions INTO=$$new && \
+	  diff -r completions $$new || { echo 'check: completions differ from --help: make completions' >&2; exit 1; }
+
+INTO = completions
+completions:
+	@cargo build --locked --bins
+	@mkdir -p $(INTO)
+	@for p in $(PROGRAMS); do \
+	  $(TARGET)/debug/$$p --completions bash >$(INTO)/$$p.bash && \
+	  $(TARGET)/debug/$$p --completions zsh >$(INTO)/_$$p && \
+	  $(TARGET)/debug/$$p --completions fish >$(INTO)/$$p.fish || exit 2; \
+	done
+
+D = $(DESTDIR)$(PREFIX)
+install: build
+	install -d $(D)/bin $(D)/share/man/man1 $(D)/share/man/man5 $(D)/share/man/man7
+	install -d $(D)/share/bash-completion/completions $(D)/share/zsh/site-functions $(D)/share/fish/vendor_completions.d
+	for p in $(PROGRAMS); do \
+	  install -m 755 $(RELEASE)/$$p $(D)/bin/ && \
+	  install -m 644 completions/$$p.bash $(D)/share/bash-completion/completions/$$p && \
+	  install -m 644 completions/_$$p $(D)/share/zsh/site-functions/ && \
+	  install -m 644 completions/$$p.fish $(D)/share/fish/vendor_completions.d/ || exit 1; \
+	done
+	for n in 1 5 7; do install -m 644 man/*.$$n $(D)/share/man/man$$n/ || exit 1; done
+
+deb:
+	@command -v cargo-deb >/dev/null || { echo 'deb: cargo-deb: not found: cargo install cargo-deb' >&2; exit 2; }
+	cargo deb --locked
+
+bench:
+	@examples/needs.sh cargo cc tmux
+	$(CARGO_RELEASE) --bins --example bench
+	rustc -O -C target-feature=+crt-static -C panic=abort -o $(RELEASE)/examples/empty examples/bench/empty.rs
+	$(RELEASE)/examples/bench $(RELEASE) $(RELEASE)/examples/empty >examples/bench/RESULTS.new
+	mv examples/bench/RESULTS.new examples/bench/RESULTS.md
+	@cat examples/bench/RESULTS.md

@@ -1,0 +1,3 @@
+//! The least that a process can be: what starting any program costs.
+
+fn main() {}

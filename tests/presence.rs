@@ -1,0 +1,228 @@
+//! Panes that are not at an empty prompt: nothing is typed, the reason is shown, what stands there is untouched.
+
+use crate::support::world::{World, lines, until};
+
+/// Puts a pane into a condition, and wants it refused with that reason and left as it was.
+fn refused(shell: &str, prepare: impl Fn(&World), settled: impl Fn(&str) -> bool, reason: &str) {
+    let w = World::new();
+    w.session("one", shell, &w.path("home"));
+    let mark = w.path("ran");
+    w.enqueue(&["--provider", "shell", &format!("touch {}", mark.display())]);
+    prepare(&w);
+    until("the pane to settle", || {
+        let s = w.screen("one");
+        if settled(&s) { Ok(()) } else { Err(s) }
+    });
+    // several passes: what stands there does not become known by standing there
+    for _ in 0..3 {
+        let out = lines(&w.run("orch-assign", &["--explain"]).stdout);
+        let filter = out[0]["filter"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{shell}: not filtered: {out:?}\n{}", w.screen("one")));
+        assert!(filter.contains(reason), "{shell}: {filter:?} lacks {reason:?}");
+    }
+    let screen = w.screen("one");
+    assert!(settled(&screen), "{shell}: changed: {screen}");
+    assert!(!screen.contains("orch-wrap"), "{shell}: typed into: {screen}");
+    assert!(!mark.exists());
+    assert_eq!(w.sql("select count(*) from attempts"), "0", "{shell}: claimed");
+}
+
+fn shells() -> Vec<&'static str> {
+    let here = |s: &&str| std::process::Command::new(s).args(["-c", "true"]).output().is_ok();
+    ["bash", "zsh", "fish"].into_iter().filter(here).collect()
+}
+
+#[test]
+fn a_half_typed_draft_is_left_alone() {
+    for shell in shells() {
+        let typed = |w: &World| w.type_text("one", "touch draft-ran");
+        refused(shell, typed, |s| s.contains("touch draft-ran"), "blocked");
+    }
+}
+
+#[test]
+fn a_draft_that_ends_like_a_prompt_is_left_alone() {
+    for shell in shells() {
+        refused(shell, |w| w.type_text("one", "echo $ "), |s| s.contains("echo $"), "blocked");
+    }
+}
+
+#[test]
+fn a_draft_with_the_cursor_at_its_start_is_left_alone() {
+    for shell in shells() {
+        let typed = |w: &World| {
+            w.type_text("one", "touch draft-ran");
+            w.key("one", "C-a");
+        };
+        refused(shell, typed, |s| s.contains("touch draft-ran"), "blocked");
+    }
+}
+
+#[test]
+fn a_read_is_no_prompt() {
+    for shell in ["bash", "zsh"] {
+        if !shells().contains(&shell) {
+            continue;
+        }
+        let reads = |w: &World| {
+            w.type_text("one", "echo reading; read line");
+            w.key("one", "Enter");
+        };
+        refused(shell, reads, |s| s.lines().any(|l| l == "reading"), "b");
+    }
+}
+
+#[test]
+fn an_unfinished_command_is_no_prompt() {
+    for shell in ["bash", "zsh"] {
+        if !shells().contains(&shell) {
+            continue;
+        }
+        let starts = |w: &World| {
+            w.type_text("one", "echo 'open");
+            w.key("one", "Enter");
+        };
+        refused(
+            shell,
+            starts,
+            |s| s.lines().nth(1).is_some_and(|l| l.trim_end().ends_with('>')),
+            "blocked",
+        );
+    }
+}
+
+#[test]
+fn a_draft_in_vi_command_mode_is_left_alone() {
+    for (shell, vi) in [("bash", "set -o vi"), ("zsh", "bindkey -v")] {
+        if !shells().contains(&shell) {
+            continue;
+        }
+        let normal = |w: &World| {
+            w.type_text("one", vi);
+            w.key("one", "Enter");
+            w.await_idle("one");
+            w.type_text("one", "touch draft-ran");
+            w.await_screen("one", "touch draft-ran");
+            w.key("one", "Escape");
+        };
+        refused(shell, normal, |s| s.contains("touch draft-ran"), "blocked");
+    }
+}
+
+/// An empty line in vi's command mode looks like any empty prompt. The leading blank finds it out: it moves nothing.
+#[test]
+fn an_empty_line_in_vi_command_mode_takes_no_command() {
+    for (shell, vi) in
+        [("bash", "set -o vi"), ("zsh", "bindkey -v"), ("fish", "fish_vi_key_bindings")]
+    {
+        if !shells().contains(&shell) {
+            continue;
+        }
+        let w = World::new();
+        w.session("one", shell, &w.path("home"));
+        w.type_text("one", vi);
+        w.key("one", "Enter");
+        w.await_idle("one");
+        w.key("one", "Escape");
+        // the editor waits a moment for what might follow an Escape
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        let mark = w.path("ran");
+        w.enqueue(&["--provider", "shell", &format!("touch {}", mark.display())]);
+        let before = w.screen("one");
+        let did = w.assign();
+        assert_eq!(did[0]["did"], "refused", "{shell}: {did:?} {}", w.screen("one"));
+        assert!(
+            did[0]["reason"].as_str().expect("a reason").contains("does not take text"),
+            "{did:?}"
+        );
+        assert_eq!(w.screen("one"), before, "{shell}");
+        assert!(!mark.exists());
+        if shell != "fish" {
+            // fish without its configuration has no way back to inserting
+            w.type_text("one", "i");
+            w.assign_until("1", "completed");
+        }
+    }
+}
+
+#[test]
+fn a_command_or_a_builtin_that_runs_is_busy() {
+    for shell in shells() {
+        let runs = |w: &World| {
+            w.type_text("one", "echo begun; sleep 300");
+            w.key("one", "Enter");
+        };
+        refused(shell, runs, |s| s.lines().any(|l| l == "begun"), "sleep runs there");
+    }
+    let spins = |w: &World| {
+        w.type_text("one", "echo begun; while :; do :; done");
+        w.key("one", "Enter");
+    };
+    refused("bash", spins, |s| s.lines().any(|l| l == "begun"), "blocked");
+}
+
+#[test]
+fn copy_mode_input_off_and_synchronized_panes_are_not_typed_into() {
+    let tmux = |args: &'static [&'static str]| move |w: &World| drop(w.tmux(args));
+    let calm = |s: &str| s.contains('$');
+    refused("bash", tmux(&["copy-mode", "-t", "=one:"]), calm, "copy mode");
+    refused("bash", tmux(&["select-pane", "-d", "-t", "=one:"]), calm, "input is off");
+    refused(
+        "bash",
+        tmux(&["set-option", "-w", "-t", "=one:", "synchronize-panes", "on"]),
+        calm,
+        "synchronized",
+    );
+}
+
+#[test]
+fn an_unusual_prompt_is_learned_from_two_prompts() {
+    let w = World::new();
+    w.session("one", "PS1='odd prompt: ' exec bash --norc --noprofile", &w.path("home"));
+    w.await_screen("one", "odd prompt:");
+    w.enqueue(&["--provider", "shell", "true"]);
+    let out = lines(&w.run("orch-assign", &["--explain"]).stdout);
+    assert!(
+        out[0]["filter"].as_str().expect("a filter").contains("not known to be an empty prompt"),
+        "{out:?}"
+    );
+    w.key("one", "Enter");
+    until("a second prompt", || {
+        let n = w.screen("one").matches("odd prompt:").count();
+        if n == 2 { Ok(()) } else { Err(n.to_string()) }
+    });
+    w.assign_until("1", "completed");
+}
+
+#[test]
+fn only_adopted_panes_are_typed_into_and_a_pattern_adopts() {
+    let w = World::new();
+    w.pane("dev_one", "bash", &w.path("home"));
+    w.enqueue(&["--provider", "shell", "true"]);
+    let ran = w.run("orch-assign", &[]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""));
+    assert!(ran.stderr.contains("orch-ctx adopt"), "{}", ran.stderr);
+    w.config("sessions = ['dev_*']\n");
+    w.assign_until("1", "completed");
+    assert_eq!(w.task("1")["ran_in"], "dev_one");
+}
+
+#[test]
+fn a_pane_of_a_new_server_does_not_take_a_slot_by_its_number() {
+    let w = World::new();
+    w.session("one", "bash", &w.path("home"));
+    w.tmux(&["kill-server"]);
+    until("the socket to be free", || {
+        let out = w.command("tmux").arg("-S").arg(w.path("tmux")).arg("ls").output().expect("tmux");
+        if out.status.success() { Err("still there".into()) } else { Ok(()) }
+    });
+    let pane = w.pane("other", "bash", &w.path("home"));
+    assert_eq!(pane, "%0", "the same number again");
+    w.enqueue(&["--provider", "shell", "true"]);
+    w.assign();
+    assert_eq!(w.json("orch-ls", &["sessions"])[0]["state"], "dead");
+    assert_eq!(w.state("1"), "queued");
+    w.ok("orch-ctx", &["adopt", "other", "--name", "one"]);
+    w.assign_until("1", "completed");
+}
