@@ -54,7 +54,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         // the end of an attempt starts this: it must outlive the pane's command, and its terminal
         proc::lead_session();
         if !assign::await_idle(&store, &config, session, Duration::from_millis(ms as u64))? {
-            return Ok(Answer::Yes);
+            return Ok(if args.exit_code { Answer::No } else { Answer::Yes });
         }
     }
     let options = Options {

@@ -92,7 +92,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         cli::print_records(&checks, &["check", "ok", "found", "remedy"], json)?;
         return Ok(if checks.iter().all(|c| c["ok"] == true) { Answer::Yes } else { Answer::No });
     }
-    let mut store = Store::open(db)?;
+    let mut store = Store::open_there(db)?;
     let mut each = |ids: Ids, word: Word| -> anyhow::Result<Vec<String>> {
         ctl::tell(&mut store, &ids.id, &word, now)?;
         Ok(ids.id.iter().map(ToString::to_string).collect())

@@ -95,19 +95,19 @@ fn run(args: Args) -> anyhow::Result<Answer> {
             print(&slots)?;
         }
         Verb::Forget { session } => {
-            let mut store = Store::open(db)?;
+            let mut store = Store::open_there(db)?;
             session.iter().try_for_each(|s| store.forget(s))?;
             print(&session)?;
         }
         Verb::Verify { task, session } => {
-            let store = Store::open(db)?;
+            let store = Store::open_there(db)?;
             let reasons =
                 ctx::verify(&store, &config, &store.need_task(task)?, session.as_deref())?;
             print(&reasons)?;
             return Ok(if reasons.is_empty() { Answer::Yes } else { Answer::No });
         }
         Verb::Shell { task, shell } => {
-            let store = Store::open(db)?;
+            let store = Store::open_there(db)?;
             let code = ctx::shell_code(&store.need_task(task)?, shell)?;
             cli::print(code.as_bytes())?;
         }

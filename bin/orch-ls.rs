@@ -63,12 +63,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         cli::print(store::schema().as_bytes())?;
         return Ok(Answer::Yes);
     }
-    let Some(store) = Store::open_existing(args.db.as_deref())? else {
-        bail!(
-            "{}: no database yet: orch-enqueue makes it",
-            store::path(args.db.as_deref())?.display()
-        );
-    };
+    let store = Store::open_there(args.db.as_deref())?;
     if let Some(id) = args.answer {
         store.need_task(id)?;
         let Some(answer) = store.answer(id)? else { return Ok(Answer::No) };
@@ -94,6 +89,14 @@ fn list(store: &Store, args: &Args) -> anyhow::Result<Answer> {
     let since = args.since.as_deref().map(|s| when::since(s, when::now())).transpose()?;
     if args.follow && kind != "events" {
         bail!("--follow: only of events");
+    }
+    let unused = match kind {
+        "events" => [("--state", !args.state.is_empty()), ("--provider", args.provider.is_some())],
+        "sessions" => [("--since", since.is_some()), ("--provider", args.provider.is_some())],
+        _ => [("", false); 2],
+    };
+    if let Some((option, _)) = unused.iter().find(|(_, given)| *given) {
+        bail!("{option}: not of {kind}");
     }
     if kind == "sessions" {
         if let Some(s) = args.state.iter().find(|s| !CONDITIONS.contains(&s.as_str())) {

@@ -28,7 +28,7 @@ struct Args {
     #[arg(long)]
     provider: Option<String>,
     /// Read what the command prints as: text, claude, codex
-    #[arg(long, conflicts_with = "provider")]
+    #[arg(long, conflicts_with = "provider", value_parser = record)]
     format: Option<Format>,
     /// End it after this long: TERM, then KILL, the whole group
     #[arg(long, value_name = "DURATION", value_parser = when::duration)]
@@ -59,12 +59,21 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     let config = Config::load()?;
     let mut store = Store::open(args.db.as_deref())?;
     let command = text(&args.command)?;
+    if let Some(p) = &args.provider {
+        config.profile(p)?;
+    }
     let started = match (&args.task, command.is_empty()) {
         (Some(name), true) => assigned(&mut store, name)?,
         (_, false) => by_hand(&mut store, &args, &command)?,
         (None, true) => bail!("nothing to run: give --task ID.N, or -- COMMAND"),
     };
-    let profile = profile(&config, &args, &started)?;
+    let profile = match profile(&config, &args, &started) {
+        Ok(p) => p,
+        Err(e) => {
+            wrap::refuse(&mut store, &config, &started, &format!("{e:#}"))?;
+            return Err(e);
+        }
+    };
     let job = Job {
         profile: &profile,
         command: (!command.is_empty()).then_some(command),
@@ -131,6 +140,14 @@ fn chain(store: &Store, started: &Started) -> anyhow::Result<()> {
     let args =
         ["--session".into(), session.name, "--when-idle".into(), "3s".into(), "--db".into(), db];
     proc::spawn_detached(&proc::sibling("orch-assign")?, &args).context("orch-assign")
+}
+
+/// What a command can print; hooks print nothing, and a wrapped command's format is never guessed.
+fn record(s: &str) -> Result<Format, String> {
+    match s {
+        "text" | "claude" | "codex" => s.parse(),
+        _ => Err("one of text, claude, codex".to_owned()),
+    }
 }
 
 fn text(command: &[OsString]) -> anyhow::Result<Vec<String>> {

@@ -1,6 +1,7 @@
 //! An attempt: one delivery of one task to one incarnation of a session.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,13 @@ pub struct AttemptId(pub i64);
 pub struct Name {
     pub task: TaskId,
     pub number: i64,
+}
+
+impl Name {
+    /// The environment of everything that an attempt starts: how its processes are found again.
+    pub fn marks(&self, db: &Path) -> [String; 2] {
+        [format!("ORCH_ATTEMPT={self}"), format!("ORCH_DB={}", db.display())]
+    }
 }
 
 impl fmt::Display for Name {

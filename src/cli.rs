@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::store::Busy;
+
 /// What a program answers, and so its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -16,18 +18,6 @@ pub enum Answer {
     /// The exit code of a command that the program ran.
     Code(u8),
 }
-
-/// Another process held the database to the deadline: exit 75 (EX_TEMPFAIL), try again.
-#[derive(Debug)]
-pub struct Busy(pub String);
-
-impl std::fmt::Display for Busy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Busy {}
 
 /// The answer is no, and the reason is worth a line: exit 1.
 #[derive(Debug)]
@@ -113,10 +103,9 @@ fn complete(mut command: clap::Command, name: &str, shell: String) -> ExitCode {
     };
     let mut out = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut out);
-    match io::stdout().write_all(&out) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(2),
+    match print(&out) {
+        Err(e) if !is_broken_pipe(&e) => fail(name, &e),
+        _ => ExitCode::SUCCESS,
     }
 }
 

@@ -92,6 +92,9 @@ fn cancel(store: &mut Store, id: TaskId, now: Ms) -> anyhow::Result<()> {
             await_end(store, &open)
         }
         _ => {
+            for s in proc::carriers(&open.name.marks(store.path())) {
+                proc::signal(s.pid, Signal::TERM);
+            }
             if !store.close(&open, &closing, now)? {
                 bail!("task {id}: it moved meanwhile: look again");
             }

@@ -106,8 +106,13 @@ pub fn examine(db: Option<&Path>, now: Ms) -> anyhow::Result<Vec<Value>> {
             // an agent that nobody uses need not be there
             let here = proc::on_path(program);
             let text = if here { program.clone() } else { format!("{program}: not on PATH") };
-            all.push(json!({"check": format!("provider {name}"), "ok": here || config.default_provider.as_deref() != Some(&name),
-                "found": text}));
+            let unused = config.default_provider.as_deref() != Some(&name);
+            say(
+                &format!("provider {name}"),
+                here || unused,
+                text,
+                "install it, or put it on cron's PATH",
+            );
         }
     }
     Ok(all)

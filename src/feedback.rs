@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::attempt::{Name, State};
 use crate::config::Config;
+use crate::ctx::establish;
 use crate::event::{self, End, Event, Evidence, Outcome};
 use crate::extract::{Extractor, Format};
 use crate::policy::{self, Ended, Verdict};
@@ -337,10 +338,10 @@ pub fn conclude(
         verdict = Verdict::Unknown { survivors: false };
     }
     if let (Verdict::Complete { .. }, Some(command)) = (&verdict, &task.verify)
-        && let Err(why) = verify(config, task, command)
+        && let Err(why) = establish::run_in(&task.context, config, command)
     {
         verdict = Verdict::Failed;
-        reason = Some(why);
+        reason = Some(format!("verify failed: {why}"));
     }
     let ending = Ending { verdict, reason, end: Some(end), exit_code };
     close(store, config, attempt, task, &ending)
@@ -385,27 +386,6 @@ pub fn close(
     store.close(a, &closing, now)
 }
 
-/// A success is believed only when this command succeeds, in the task's directory.
-fn verify(config: &Config, task: &Task, command: &str) -> Result<(), String> {
-    let mut c = std::process::Command::new(&config.shell.0);
-    c.arg("-c").arg(command).stdin(std::process::Stdio::null());
-    // the pipe that this program may stand in carries events, not what a check prints
-    c.stdout(std::process::Stdio::from(std::io::stderr()));
-    if let Some(dir) = &task.context.working_dir {
-        c.current_dir(dir);
-    }
-    for (name, value) in &task.context.env {
-        if let crate::context::Value::Literal(v) = value {
-            c.env(name, v);
-        }
-    }
-    match c.status() {
-        Ok(s) if s.success() => Ok(()),
-        Ok(s) => Err(format!("verify failed ({s}): {command}")),
-        Err(e) => Err(format!("verify could not run: {}: {e}", config.shell.0)),
-    }
-}
-
 /// Takes in one call of an agent's hook. It speaks for the attempt whose agent session it names, and for no other.
 pub fn hook(store: &mut Store, input: &[u8]) -> anyhow::Result<bool> {
     let mut extractor = Extractor::new(Format::Hook);
@@ -422,16 +402,16 @@ pub fn hook(store: &mut Store, input: &[u8]) -> anyhow::Result<bool> {
     let standing = if attempt.state.is_open() { Standing::Owner } else { Standing::Refused };
     let now = when::now();
     let stream = format!("hook:{now}:{}", std::process::id());
-    let lines: Vec<Line> = events.into_iter().map(|e| kept(e, standing, None)).collect();
+    let lines: Vec<Line> = events.iter().map(|e| kept(e, standing, None)).collect();
     store.record(&attempt, &stream, &lines, now)?;
     Ok(true)
 }
 
 /// An event as it is kept, without the values that must not be written down.
-pub fn kept(e: Event, standing: Standing, secrets: Option<&crate::clean::Secrets>) -> Line {
-    let value = serde_json::to_value(&e).unwrap_or_default();
+pub fn kept(e: &Event, standing: Standing, secrets: Option<&crate::clean::Secrets>) -> Line {
+    let value = serde_json::to_value(e).unwrap_or_default();
     let kind = value["type"].as_str().unwrap_or("note").to_owned();
     let text = value.to_string();
     let body = secrets.filter(|s| !s.is_empty()).map_or(text.clone(), |s| s.redact(&text));
-    Line { seq: e.seq as i64, standing, kind, body, event: Some(e) }
+    Line { seq: e.seq as i64, standing, kind, body, event: Some(e.clone()) }
 }

@@ -51,7 +51,7 @@ pub fn pass(store: &mut Store, config: &Config, options: &Options) -> anyhow::Re
     let which = options.session.as_deref().map_or(Which::All, Which::One);
     let sessions = sync::sync(store, config, which, now)?;
     pass.sessions = sessions.len();
-    if let Which::All = which {
+    if !options.dry_run && options.session.is_none() {
         store.note_fact("last_pass", now)?;
     }
     let profiles = config.profiles()?;
@@ -225,7 +225,7 @@ fn slots<'a>(
         // an unknown one frees its session only once the pane is idle and nothing of it is alive
         let attempt = open.iter().filter(holds).find(|a| {
             a.state != crate::attempt::State::Unknown
-                || !proc::carriers(&reap::marks(store.path(), a.name)).is_empty()
+                || !proc::carriers(&a.name.marks(store.path())).is_empty()
         });
         let spent = attempt.map_or(0.0, |a| (now - a.claimed_at).max(0) as f64 / 1000.0);
         all.push(Slot {

@@ -1,21 +1,14 @@
 //! Looks after attempts whose owner is gone or late: takes back, declares lost, names the survivors.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
-use crate::attempt::{Name, State};
+use crate::attempt::State;
 use crate::config::Config;
 use crate::event::Evidence;
 use crate::policy::{self, Ended, Verdict};
 use crate::proc;
 use crate::store::{OpenAttempt, Store};
 use crate::when::Ms;
-
-/// The environment of everything that an attempt starts: how its processes are found again.
-pub fn marks(db: &Path, name: Name) -> [String; 2] {
-    [format!("ORCH_ATTEMPT={name}"), format!("ORCH_DB={}", db.display())]
-}
 
 /// One look at every open attempt; a record of each that was moved.
 pub fn reap(store: &mut Store, config: &Config, now: Ms) -> anyhow::Result<Vec<Value>> {
@@ -62,7 +55,7 @@ fn bury(
     if owner_lives(a) {
         return Ok(None);
     }
-    let survivors = proc::carriers(&marks(store.path(), a.name));
+    let survivors = proc::carriers(&a.name.marks(store.path()));
     let (to, verdict, why) = if a.fed {
         (
             "unknown",

@@ -1,5 +1,6 @@
 //! The context of panes: shown, adopted, verified against a task, printed as shell code.
 
+pub mod establish;
 pub mod sync;
 
 use anyhow::{Context as _, bail};
@@ -13,7 +14,6 @@ use crate::store::{Seen, Store};
 use crate::task::Task;
 use crate::tmux::{Listing, Pane, Tmux};
 use crate::when::Ms;
-use crate::wrap::prepare;
 
 /// Every pane of the server and every adopted session, as they are now. Changes nothing.
 pub fn show(
@@ -151,7 +151,7 @@ pub fn verify(
     session: Option<&str>,
 ) -> anyhow::Result<Vec<String>> {
     let mut reasons = Vec::new();
-    if let Err(why) = prepare::check_place(&task.context, config) {
+    if let Err(why) = establish::check_place(&task.context, config) {
         reasons.push(why);
     }
     if let Err(e) = task.context.check(&config.context.allow_env) {
@@ -199,11 +199,7 @@ pub fn shell_code(task: &Task, shell: Shell) -> anyhow::Result<String> {
         steps.push(format!("{} -- {}", shell.cd(), word(dir)));
     }
     if let Some(branch) = &c.git_branch {
-        let b = word(branch);
-        steps.push(format!(
-            "{{ test \"$(git symbolic-ref --quiet --short HEAD)\" = {b} || {{ test -z \"$(git --no-optional-locks status --porcelain --untracked-files=no)\" \
-             && git -c core.hooksPath=/dev/null -c core.fsmonitor=false switch --no-guess --no-overwrite-ignore --end-of-options {b}; }}; }}"
-        ));
+        steps.push(switch_code(&word(branch), shell));
     }
     for (name, value) in &c.env {
         steps.push(match value {
@@ -222,13 +218,19 @@ pub fn shell_code(task: &Task, shell: Shell) -> anyhow::Result<String> {
     if steps.is_empty() {
         return Ok("true\n".into());
     }
-    Ok(match shell {
-        Shell::Fish => format!(
-            "{}\n",
-            steps.join("\nand ").replace("{ test", "begin; test").replace("; }", "; end")
-        ),
-        _ => format!("{}\n", steps.join(" &&\n")),
-    })
+    let and = if shell == Shell::Fish { "\nand " } else { " &&\n" };
+    Ok(format!("{}\n", steps.join(and)))
+}
+
+/// The same care as orch-wrap's own switch.
+fn switch_code(branch: &str, shell: Shell) -> String {
+    let (open, close) = if shell == Shell::Fish { ("begin;", "; end") } else { ("{", "; }") };
+    let clean = "test -z \"$(git --no-optional-locks status --porcelain --untracked-files=no)\"";
+    let switch = "git -c core.hooksPath=/dev/null -c core.fsmonitor=false switch --no-guess --no-overwrite-ignore \
+                  --end-of-options";
+    format!(
+        "{open} test \"$(git symbolic-ref --quiet --short HEAD)\" = {branch} || {open} {clean} && {switch} {branch}{close}{close}"
+    )
 }
 
 fn export(shell: Shell, name: &str, value: &str) -> String {

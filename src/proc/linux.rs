@@ -1,6 +1,6 @@
 //! Linux: /proc.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Stat, same_place};
 
@@ -48,4 +48,16 @@ pub fn environments() -> impl Iterator<Item = (i64, Vec<u8>)> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|e| e.file_name().to_str()?.parse::<i64>().ok());
     pids.filter_map(|pid| Some((pid, std::fs::read(format!("/proc/{pid}/environ")).ok()?)))
+}
+
+/// The kind of network file system that a directory is on: SQLite's shared memory does not hold between hosts.
+pub fn network_file_system(dir: &Path) -> Option<&'static str> {
+    let kind = rustix::fs::statfs(dir).ok()?.f_type;
+    match kind as u64 & 0xffff_ffff {
+        0x6969 => Some("NFS"),
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => Some("SMB"),
+        0x0102_1997 => Some("9p"),
+        0x6573_5546 => Some("FUSE"),
+        _ => None,
+    }
 }

@@ -11,7 +11,7 @@ use linux as system;
 use other as system;
 
 use system::environments;
-pub use system::{boot_id, program, stat, working_dir};
+pub use system::{boot_id, network_file_system, program, stat, working_dir};
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -80,6 +80,7 @@ pub fn carriers(wanted: &[String]) -> Vec<Survivor> {
             found.push(Survivor { pid, name: s.name });
         }
     }
+    found.sort_by_key(|s| s.pid);
     found
 }
 

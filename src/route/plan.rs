@@ -110,7 +110,7 @@ fn cheapest(
     rules: &Rules,
     now: Ms,
 ) -> Option<(usize, usize)> {
-    let mut best: Option<((f64, f64), (usize, usize))> = None;
+    let mut best: Option<([f64; 3], (usize, usize))> = None;
     for &i in open {
         let task = tasks[i].task;
         let age = (now - task.created_at).max(0) as f64 / 1000.0;
@@ -133,14 +133,18 @@ fn cheapest(
             let matched = place_match(task, slot.dir, slot.branch);
             let evicts = if matched == Match::Full { 0.0 } else { slot.keep };
             let cost = slot.free_in + kappa * (set_up(matched) + evicts) - credit;
-            let key = (cost, -score);
-            if best
-                .as_ref()
-                .is_none_or(|(b, _)| key.0 < b.0 - 1e-9 || (key.0 < b.0 + 1e-9 && key.1 < b.1))
-            {
+            // of equal ones the session whose context nobody else wants
+            let key = [cost, -score, slot.keep];
+            if best.as_ref().is_none_or(|(b, _)| is_less(&key, b)) {
                 best = Some((key, (i, j)));
             }
         }
     }
     best.map(|(_, pair)| pair)
+}
+
+/// In the order of the terms; sums that differ only by rounding are equal.
+fn is_less(a: &[f64; 3], b: &[f64; 3]) -> bool {
+    let differs = |(x, y): &(&f64, &f64)| (*x - *y).abs() > 1e-9;
+    a.iter().zip(b).find(differs).is_some_and(|(x, y)| x < y)
 }

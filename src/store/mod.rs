@@ -22,7 +22,7 @@ use anyhow::{Context as _, bail};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use rustix::fs::{FlockOperation, flock};
 
-use crate::cli::Busy;
+use crate::proc;
 
 /// In migration order; `user_version` counts them. A released one is never edited.
 const MIGRATIONS: &[&str] = &[include_str!("1.sql")];
@@ -38,6 +38,18 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Pages in the WAL before a commit moves them into the database file.
 const CHECKPOINT_PAGES: i32 = 256;
+
+/// Another process held the database to the deadline: exit 75 (EX_TEMPFAIL), try again.
+#[derive(Debug)]
+pub struct Busy(pub String);
+
+impl std::fmt::Display for Busy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Busy {}
 
 pub struct Store {
     db: Connection,
@@ -88,6 +100,14 @@ impl Store {
         }
     }
 
+    /// Opens the database that is there, or says that there is none yet.
+    pub fn open_there(option: Option<&Path>) -> anyhow::Result<Store> {
+        let none = || {
+            path(option).map(|p| format!("{}: no database yet: orch-enqueue makes it", p.display()))
+        };
+        Store::open_existing(option)?.map_or_else(|| none().and_then(|text| bail!(text)), Ok)
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -97,7 +117,6 @@ impl Store {
         if rusqlite::version_number() < SQLITE_FLOOR {
             bail!("SQLite {}: at least 3.51.3 is needed", rusqlite::version());
         }
-        let lock = lock_file(&path)?;
         let mut db = Connection::open_with_flags(
             &path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -105,29 +124,13 @@ impl Store {
         .map_err(busy)
         .with_context(name)?;
         db.busy_handler(Some(wait_a_little))?;
+        let version = check(&db).map_err(busy).with_context(name)?;
+        let lock = lock_file(&path)?;
         let mut store = Store { db, path, lock };
-        store.prepare().map_err(busy).with_context(|| store.path.display().to_string())?;
-        Ok(store)
-    }
-
-    fn prepare(&mut self) -> anyhow::Result<()> {
-        let id: i32 = self.db.query_row("pragma application_id", [], |r| r.get(0))?;
-        let version: i32 = self.db.query_row("pragma user_version", [], |r| r.get(0))?;
-        if version > MIGRATIONS.len() as i32 {
-            bail!("made by a newer orch (schema {version}): upgrade the programs");
-        }
-        if id != APPLICATION_ID && (id != 0 || version != 0) {
-            bail!("not an orch database");
-        }
-        self.db.execute_batch("pragma synchronous = full; pragma foreign_keys = on")?;
-        self.db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-        // a last connection that checkpoints at close would pay two more syncs for every short program
-        self.db
-            .set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         if version < MIGRATIONS.len() as i32 {
-            self.migrate()?;
+            store.migrate().map_err(busy).with_context(|| store.path.display().to_string())?;
         }
-        Ok(())
+        Ok(store)
     }
 
     fn migrate(&mut self) -> anyhow::Result<()> {
@@ -190,6 +193,23 @@ impl Store {
             .query_row("select at from facts where name = ?1", [name], |r| r.get(0))
             .optional()?)
     }
+}
+
+/// Refuses what is not ours or too new; sets what holds for one connection. Returns the schema's version.
+fn check(db: &Connection) -> anyhow::Result<i32> {
+    let id: i32 = db.query_row("pragma application_id", [], |r| r.get(0))?;
+    let version: i32 = db.query_row("pragma user_version", [], |r| r.get(0))?;
+    if version > MIGRATIONS.len() as i32 {
+        bail!("made by a newer orch (schema {version}): upgrade the programs");
+    }
+    if id != APPLICATION_ID && (id != 0 || version != 0) {
+        bail!("not an orch database");
+    }
+    db.execute_batch("pragma synchronous = full; pragma foreign_keys = on")?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // a last connection that checkpoints at close would pay two more syncs for every short program
+    db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(version)
 }
 
 /// A writer's turn: the lock on `<db>.lock`, held for one transaction.
@@ -274,38 +294,18 @@ fn create(path: &Path) -> anyhow::Result<()> {
             .mode(0o700)
             .create(dir)
             .with_context(|| dir.display().to_string())?;
-        refuse_network(dir)?;
+        if let Some(kind) = proc::network_file_system(dir) {
+            bail!(
+                "{}: on {kind}, where the database would not be safe: give --db a local path",
+                dir.display()
+            );
+        }
     }
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(e) => Err(e).with_context(|| path.display().to_string()),
     }
-}
-
-/// File systems on which SQLite's shared memory does not hold between hosts.
-#[cfg(target_os = "linux")]
-fn refuse_network(dir: &Path) -> anyhow::Result<()> {
-    let kind = rustix::fs::statfs(dir)
-        .map_err(std::io::Error::from)
-        .with_context(|| dir.display().to_string())?
-        .f_type;
-    let name = match kind as u64 & 0xffff_ffff {
-        0x6969 => "NFS",
-        0x517b | 0xff53_4d42 | 0xfe53_4d42 => "SMB",
-        0x0102_1997 => "9p",
-        0x6573_5546 => "FUSE",
-        _ => return Ok(()),
-    };
-    bail!(
-        "{}: on {name}, where the database would not be safe: give --db a local path",
-        dir.display()
-    )
-}
-
-#[cfg(not(target_os = "linux"))]
-fn refuse_network(_: &Path) -> anyhow::Result<()> {
-    Ok(())
 }
 
 /// The n-th column as something that is spelled in the database.

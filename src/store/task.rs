@@ -176,7 +176,7 @@ impl Store {
                 bail!("task {id} is {}, not held", t.state.as_str());
             }
             forgive(tx, id)?;
-            move_task(tx, id, State::Queued, None, None, now)
+            move_task(tx, id, State::Queued, None, t.not_before, now)
         })
     }
 
@@ -194,7 +194,7 @@ impl Store {
         })
     }
 
-    /// Binds a task that has not begun to another session (null: to any), and puts it on the queue.
+    /// Binds a task that has not begun to another session, or to any.
     pub fn reassign(&mut self, id: TaskId, session: Option<&str>, now: Ms) -> anyhow::Result<()> {
         self.write(|tx| {
             let t = need(tx, id)?;
@@ -206,7 +206,7 @@ impl Store {
             }
             tx.execute("update tasks set session = ?2 where id = ?1", params![id.0, session])?;
             forgive(tx, id)?;
-            move_task(tx, id, State::Queued, None, None, now)
+            move_task(tx, id, t.state, t.reason.as_deref(), t.not_before, now)
         })
     }
 }

@@ -1,7 +1,6 @@
 //! Runs a command as an attempt: its context, a terminal, its events, its exit code.
 
 pub mod child;
-pub mod prepare;
 mod script;
 mod show;
 
@@ -14,9 +13,9 @@ use anyhow::Context as _;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::assign::reap;
 use crate::clean::{self, Secrets};
 use crate::config::Config;
+use crate::ctx::establish;
 use crate::event::{End, Event, Evidence, Exit, Outcome};
 use crate::extract::{Extractor, Format};
 use crate::feedback::{self, Ending};
@@ -87,7 +86,7 @@ pub fn run(
     };
     let feeds = job.command.is_none() && job.profile.content == Content::Stdin;
     let mut env = environment.pairs;
-    let [mark, db] = reap::marks(store.path(), a.name);
+    let [mark, db] = a.name.marks(store.path());
     for pair in [mark, db, format!("ORCH_TASK={}", task.id)] {
         if let Some((k, v)) = pair.split_once('=') {
             env.push((k.to_owned(), v.to_owned()));
@@ -114,9 +113,9 @@ pub fn run(
     work.run(code)
 }
 
-fn context(config: &Config, started: &Started) -> Result<prepare::Environment, String> {
-    let environment = prepare::environment(&started.task.context, config)?;
-    prepare::place(&started.task.context, config)?;
+fn context(config: &Config, started: &Started) -> Result<establish::Environment, String> {
+    let environment = establish::environment(&started.task.context, config)?;
+    establish::place(&started.task.context, config)?;
     Ok(environment)
 }
 
@@ -130,18 +129,28 @@ fn context_failed(
     started: &Started,
     why: &str,
 ) -> anyhow::Result<Outcomes> {
+    refuse(store, config, started, why)?;
+    crate::cli::warn(
+        "orch-wrap",
+        &format!("attempt {}: context not established: {why}", started.attempt.name),
+    );
+    Ok(Outcomes { exit_code: 1 })
+}
+
+/// Ends an attempt whose command was not handed over.
+pub fn refuse(
+    store: &mut Store,
+    config: &Config,
+    started: &Started,
+    why: &str,
+) -> anyhow::Result<()> {
     let ending = Ending {
         verdict: Verdict::ContextFailed,
         reason: Some(clean::line(why)),
         end: None,
         exit_code: None,
     };
-    feedback::close(store, config, &started.attempt, &started.task, &ending)?;
-    crate::cli::warn(
-        "orch-wrap",
-        &format!("attempt {}: context not established: {why}", started.attempt.name),
-    );
-    Ok(Outcomes { exit_code: 1 })
+    feedback::close(store, config, &started.attempt, &started.task, &ending).map(drop)
 }
 
 /// One attempt at work.
@@ -169,6 +178,8 @@ struct Work<'a> {
     killed: bool,
     /// The shell has reported, or can no longer.
     reported: bool,
+    /// It was said that the database does not take events.
+    complained: bool,
     refused: Option<String>,
 }
 
@@ -202,6 +213,7 @@ impl<'a> Work<'a> {
             ending: None,
             killed: false,
             reported: false,
+            complained: false,
             refused: None,
         }
     }
@@ -278,11 +290,12 @@ impl<'a> Work<'a> {
                     self.running.child.try_wait().context("wait")?.map(|s| (s, Instant::now()));
             }
             if renewed.elapsed() > RENEW {
-                self.store.renew(self.a, when::now())?;
+                // late is better than never, and the work goes on
+                let _ = self.store.renew(self.a, when::now());
                 renewed = Instant::now();
             }
             if self.oldest.is_some_and(|t| t.elapsed() >= LATEST) {
-                self.keep()?;
+                self.try_keep();
             }
             if exited.is_none()
                 && self.ending.is_none()
@@ -316,7 +329,9 @@ impl<'a> Work<'a> {
     fn let_go(&mut self, report: &[u8], code: Option<String>) -> anyhow::Result<()> {
         self.reported = true;
         let verified = match report {
-            b"." => prepare::verify(&self.started.task.context, i64::from(self.running.child.id())),
+            b"." => {
+                establish::verify(&self.started.task.context, i64::from(self.running.child.id()))
+            }
             b"" => Err("a prerequisite ended the shell".to_owned()),
             n => Err(prerequisite_failed(&self.started.task.context.prerequisites, n)),
         };
@@ -368,8 +383,8 @@ impl<'a> Work<'a> {
         if self.events.len() > before {
             self.oldest.get_or_insert_with(Instant::now);
         }
-        if self.events.len() >= 4096 {
-            self.keep()?;
+        if self.events.len() >= 4096 && !self.complained {
+            self.try_keep();
         }
         Ok(())
     }
@@ -381,20 +396,30 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Writes down what was read. A database that is busy or full is asked again later: it must not end the work.
     fn keep(&mut self) -> anyhow::Result<()> {
         self.oldest = None;
-        let events = std::mem::take(&mut self.events);
-        if !self.bound
-            && let Some(id) = events.iter().find_map(|e| e.session_id.clone())
-        {
+        let id = self.events.iter().find_map(|e| e.session_id.clone()).filter(|_| !self.bound);
+        if let Some(id) = id {
             self.store.bind_agent(self.a, &id)?;
             self.bound = true;
         }
-        let lines: Vec<_> = events
-            .into_iter()
-            .map(|e| feedback::kept(e, Standing::Owner, Some(&self.secrets)))
-            .collect();
-        self.store.record(self.a, "wrap", &lines, when::now())
+        let line = |e: &Event| feedback::kept(e, Standing::Owner, Some(&self.secrets));
+        let lines: Vec<_> = self.events.iter().map(line).collect();
+        self.store.record(self.a, "wrap", &lines, when::now())?;
+        self.events.clear();
+        Ok(())
+    }
+
+    /// The same, while the command runs: a failure is said once.
+    fn try_keep(&mut self) {
+        if let Err(e) = self.keep() {
+            if !self.complained {
+                crate::cli::warn("orch-wrap", &format!("events are kept later: {e:#}"));
+            }
+            self.complained = true;
+            self.oldest = Some(Instant::now());
+        }
     }
 
     fn signalled(&mut self, s: i32) -> anyhow::Result<()> {
@@ -428,11 +453,15 @@ impl<'a> Work<'a> {
         }
     }
 
+    fn marks(&self) -> [String; 2] {
+        self.a.name.marks(self.store.path())
+    }
+
     /// The whole group, and whatever else carries the attempt's mark.
     fn kill(&self, signal: Signal) {
         proc::signal_group(i64::from(self.running.child.id()), signal);
         if signal != Signal::INT {
-            for s in proc::carriers(&reap::marks(self.store.path(), self.a.name)) {
+            for s in proc::carriers(&self.marks()) {
                 proc::signal(s.pid, signal);
             }
         }
@@ -487,7 +516,7 @@ impl<'a> Work<'a> {
             feedback::close(w.store, w.config, w.a, task, &ending)
         };
         if let Some((verdict, why, _)) = self.ending.take() {
-            let alive = proc::carriers(&reap::marks(self.store.path(), self.a.name));
+            let alive = proc::carriers(&self.marks());
             let names: Vec<String> = alive.iter().map(ToString::to_string).collect();
             return match (verdict, names.is_empty()) {
                 (Verdict::Lost, false) => {

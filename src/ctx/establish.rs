@@ -1,10 +1,12 @@
 //! Establishes a task's context, or says why it cannot be; and verifies it in the shell that will run the task.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::clean::Secrets;
 use crate::config::Config;
 use crate::context::{Context, Value};
+use crate::quote::word;
 use crate::{git, proc};
 
 /// The task's environment, resolved, and what of it must not be written down.
@@ -101,5 +103,31 @@ pub fn verify(context: &Context, pid: i64) -> Result<(), String> {
         Some(b) if b == *branch => Ok(()),
         Some(b) => Err(format!("{wanted} is on branch '{b}', not '{branch}'")),
         None => Err(format!("{wanted} is on no branch, not '{branch}'")),
+    }
+}
+
+/// Runs a command in a context that was established before: its directory, environment, prerequisites. What it prints
+/// goes to stderr: standard output may be a record.
+pub fn run_in(context: &Context, config: &Config, command: &str) -> Result<(), String> {
+    let environment = environment(context, config)?;
+    let mut script = String::new();
+    for p in &context.prerequisites {
+        script.push_str(&format!("eval {} </dev/null || exit\n", word(p)));
+    }
+    script.push_str(&format!("eval {}\n", word(command)));
+    let mut shell = Command::new(&config.shell.0);
+    shell
+        .arg("-c")
+        .arg(script)
+        .envs(environment.pairs)
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr());
+    if let Some(dir) = &context.working_dir {
+        shell.current_dir(dir);
+    }
+    match shell.status() {
+        Ok(s) if s.success() => Ok(()),
+        Ok(s) => Err(format!("{s}: {command}")),
+        Err(e) => Err(format!("{}: {e}", config.shell.0)),
     }
 }
