@@ -137,8 +137,11 @@ fn the_hooks_are_commands_that_take_what_claude_gives_them() {
     let settings: Value = serde_json::from_str(&text("examples/claude-hooks.json")).expect("JSON");
     for (event, groups) in settings["hooks"].as_object().expect("an object") {
         let command = groups[0]["hooks"][0]["command"].as_str().expect("a command");
+        // to Claude, a hook that exits 2 forbids what it is told of
+        let command = command.strip_suffix(" || true").expect("no veto");
         let record = format!(
-            r#"{{"session_id":"s-1","cwd":"/","transcript_path":"/dev/null","hook_event_name":"{event}","prompt":"x"}}"#
+            r#"{{"session_id":"s-1","cwd":"/","transcript_path":"/dev/null","hook_event_name":"{event}","prompt":"x",
+                "message":"x","tool_name":"Bash","tool_use_id":"t1","tool_input":{{"command":"true"}},"tool_response":{{}}}}"#
         );
         let ran = feed(w.command("sh").args(["-c", command]), record.as_bytes());
         assert_eq!(
@@ -205,13 +208,17 @@ fn commands(line: &str) -> Vec<Vec<String>> {
     let code = line.starts_with("    ") || line.contains("/bin/orch-");
     let before_comment = line.split(" # ").next().unwrap_or(line);
     let mut found: Vec<Vec<String>> = Vec::new();
-    let mut open = false;
+    let (mut open, mut nested) = (false, false);
     for word in before_comment.split_whitespace().filter(|_| code && !line.contains("──►")) {
         let start = word.find("orch-").filter(|i| *i == 0 || word[..*i].ends_with(['(', '/']));
         match start {
             Some(i) => {
                 found.push(vec![word[i..].trim_end_matches(['"', ')']).to_owned()]);
                 open = !word.ends_with(')');
+            }
+            // another program's options
+            None if nested || word.contains("$(") => {
+                nested = !word.trim_end_matches('"').ends_with(')')
             }
             None if ["|", "&&", "--"].contains(&word) || word.starts_with('\'') => open = false,
             None if open => {
