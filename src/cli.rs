@@ -58,12 +58,18 @@ pub fn main<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<Answer>) -> ExitCod
     let args = match parsed {
         Ok(args) => args,
         Err(e) => {
-            let code = if e.use_stderr() { 2 } else { 0 };
-            return if e.print().is_ok() || code == 0 {
-                ExitCode::from(code)
-            } else {
-                ExitCode::from(2)
-            };
+            if e.use_stderr() {
+                // what and why in one line; the rest of what clap says is in --help
+                let text = e.to_string();
+                let first =
+                    text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+                let words: Vec<&str> = first.split_whitespace().collect();
+                warn(&name, &format!("{} (see --help)", words.join(" ")));
+                return ExitCode::from(2);
+            }
+            // a reader that has gone is no error
+            let _ = e.print();
+            return ExitCode::SUCCESS;
         }
     };
     match run(args) {
