@@ -272,7 +272,6 @@ fn a_file_that_is_no_database_is_refused_by_name() {
 }
 
 #[test]
-#[ignore = "it is refused, but turned to write-ahead logging before: store::migrate"]
 fn another_programs_database_is_refused_and_left_as_it_was() {
     let w = World::new();
     let file = w.path("music.db");
@@ -354,7 +353,6 @@ fn without_a_home_the_remedy_is_named() {
 }
 
 #[test]
-#[ignore = "it is written to a buffer that nobody flushes: orch-ls --answer, orch-ctx shell"]
 fn an_answer_that_finds_no_room_is_told() {
     let w = furnished();
     for (program, args) in [
@@ -368,7 +366,6 @@ fn an_answer_that_finds_no_room_is_told() {
 }
 
 #[test]
-#[ignore = "help onto a full disk is exit 0: cli::main"]
 fn help_that_finds_no_room_is_told() {
     let w = World::new();
     for (name, _) in programs() {
@@ -377,7 +374,6 @@ fn help_that_finds_no_room_is_told() {
 }
 
 #[test]
-#[ignore = "orch-feedback --tee passes a line on before it keeps it, and ends there: feedback::feed"]
 fn feedback_whose_reader_went_away_has_done_its_work() {
     for output in [closed_pipe, full_disk] {
         let w = furnished();
