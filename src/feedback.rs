@@ -180,11 +180,11 @@ pub fn feed(
                             fed.outcome = Some(task_end.outcome);
                             end = Some(task_end.clone());
                         }
-                        if read.standing == Standing::Owner && bound.attempt.agent_session.is_none()
+                        if read.standing == Standing::Owner
+                            && bound.attempt.agent_session.is_none()
+                            && let Some(id) = &e.session_id
                         {
-                            if let Some(id) = &e.session_id {
-                                store.bind_agent(&bound.attempt, id)?;
-                            }
+                            store.bind_agent(&bound.attempt, id)?;
                         }
                     }
                     batch.push(read);

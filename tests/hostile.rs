@@ -146,7 +146,7 @@ fn content_is_delivered_exactly_and_no_name_runs_a_command() {
     ));
     let ran = w.path("home/ran");
     let touch = format!("$(touch {0}) `touch {0}`; touch {0} & touch {0}", ran.display());
-    let odd = w.path(&format!("d '\"\\ $(touch ran) ;touch ran"));
+    let odd = w.path("d '\"\\ $(touch ran) ;touch ran");
     std::fs::create_dir(&odd).expect("directory");
     let session = "s '$(touch ran)` ;x";
     w.pane("plain", "bash", &w.path("home"));
