@@ -12,5 +12,6 @@ mod presence; // panes that are not at an empty prompt
 mod promises; // what every program owes: help, bad flags, closed pipes, full disks, busy and foreign databases
 mod queue; // orch-enqueue, orch-ls, orch-ctl, orch-ctx: the queue as people and scripts use it
 mod races; // many passes at once, and processes killed at every step
+mod routing; // routing and policy: the pure rules, each term and key
 mod support;
 mod wrap; // orch-wrap: a command as an attempt, by hand
