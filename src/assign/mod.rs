@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::attempt::State;
 use crate::config::Config;
 use crate::ctx::sync::{self, Which};
 use crate::provider::Profile;
@@ -120,7 +121,7 @@ fn start_some(
             account(&task.provider).and_then(|a| limits.get(&a).map(|(_, why)| why.clone()));
         wanted.push(Wanted { task, context_failed: store.tried(task)?.1, limited });
     }
-    let world = world(store, sessions, &open, &tasks, now)?;
+    let world = world(store, &open)?;
     let rules = Rules { policy: config.policy, weights: config.weights, plan: config.plan };
     let choice = route::choose(&wanted, &slots, &world, &rules, now);
     if options.explain && first_round {
@@ -219,51 +220,38 @@ fn slots<'a>(
     now: Ms,
 ) -> anyhow::Result<Vec<Slot<'a>>> {
     let (_, mean) = store.pulse()?;
+    let recent = store.recent_attempts(now)?;
+    let unknown = |a: &OpenAttempt| a.state == State::Unknown;
+    // an unknown one frees its session only once the pane is idle and nothing of it is alive
+    let alive = if open.iter().any(unknown) {
+        proc::attempts_alive(store.path())
+    } else {
+        Default::default()
+    };
     let mut all = Vec::new();
     for session in sessions {
         let holds = |a: &&OpenAttempt| a.session == Some(session.id);
-        // an unknown one frees its session only once the pane is idle and nothing of it is alive
-        let attempt = open.iter().filter(holds).find(|a| {
-            a.state != crate::attempt::State::Unknown
-                || !proc::carriers(&a.name.marks(store.path())).is_empty()
-        });
+        let attempt =
+            open.iter().filter(holds).find(|a| !unknown(a) || alive.contains(&a.name.to_string()));
         let spent = attempt.map_or(0.0, |a| (now - a.claimed_at).max(0) as f64 / 1000.0);
         all.push(Slot {
             session,
             occupied: attempt
                 .map(|a| format!("task {} is {} there", a.name.task, a.state.as_str())),
             free_in: if attempt.is_some() { (mean - spent).max(mean / 2.0) } else { mean },
-            recent_attempts: store.history(session.id, None, now)?.0,
+            recent_attempts: recent.get(&session.id).copied().unwrap_or(0),
         });
     }
     Ok(all)
 }
 
-fn world(
-    store: &Store,
-    sessions: &[Session],
-    open: &[OpenAttempt],
-    tasks: &[Task],
-    now: Ms,
-) -> anyhow::Result<World> {
+fn world(store: &Store, open: &[OpenAttempt]) -> anyhow::Result<World> {
     let (starts, mean_attempt) = store.pulse()?;
     let trees = open
         .iter()
         .filter_map(|a| Some((a.tree.clone()?, a.git_branch.clone(), a.name.task.0)))
         .collect();
-    let mut expertise = Vec::new();
-    let mut known: Vec<&String> = tasks.iter().filter_map(|t| t.tree.as_ref()).collect();
-    known.sort();
-    known.dedup();
-    for s in sessions {
-        for tree in &known {
-            let (_, ended, well) = store.history(s.id, Some(tree), now)?;
-            if ended > 0 {
-                expertise.push((s.id, (*tree).clone(), ended, well));
-            }
-        }
-    }
-    Ok(World { trees, expertise, starts, mean_attempt })
+    Ok(World { trees, expertise: store.expertise()?, starts, mean_attempt })
 }
 
 /// Whether the task's tree is on another branch than it wants.

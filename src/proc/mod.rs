@@ -13,6 +13,7 @@ use other as system;
 use system::environments;
 pub use system::{boot_id, network_file_system, program, stat, working_dir};
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -82,6 +83,20 @@ pub fn carriers(wanted: &[String]) -> Vec<Survivor> {
     }
     found.sort_by_key(|s| s.pid);
     found
+}
+
+/// Names of the attempts of a database of which something lives.
+pub fn attempts_alive(db: &Path) -> BTreeSet<String> {
+    let db = format!("ORCH_DB={}", db.display());
+    let mut all = BTreeSet::new();
+    for (_, environ) in environments() {
+        let words = || environ.split(|b| *b == 0);
+        if words().any(|v| v == db.as_bytes()) {
+            let names = words().filter_map(|v| v.strip_prefix(b"ORCH_ATTEMPT="));
+            all.extend(names.map(|n| String::from_utf8_lossy(n).into_owned()));
+        }
+    }
+    all
 }
 
 /// Ancestors of a process, the nearest first.

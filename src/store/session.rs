@@ -1,5 +1,7 @@
 //! Sessions: slots, what fills them, and what was seen of it.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, bail};
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -132,21 +134,26 @@ impl Store {
         })
     }
 
-    /// Ends and starts of attempts in a session: (in the last hour, in this tree, of those completed).
-    pub fn history(
-        &self,
-        id: SessionId,
-        tree: Option<&str>,
-        now: Ms,
-    ) -> anyhow::Result<(i64, i64, i64)> {
-        Ok(self.db.query_row(
-            "select count(*) filter (where claimed_at > ?3), \
-                    count(*) filter (where tree = ?2 and state in ('completed', 'failed', 'lost')), \
-                    count(*) filter (where tree = ?2 and state = 'completed') \
-             from (select * from attempts where session_id = ?1 order by id desc limit 200)",
-            params![id.0, tree, now - 3_600_000],
-            |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
-        )?)
+    /// Per session how many attempts began in the last hour.
+    pub fn recent_attempts(&self, now: Ms) -> anyhow::Result<BTreeMap<SessionId, i64>> {
+        let mut s = self.db.prepare(
+            "select session_id, count(*) from attempts where claimed_at > ?1 and session_id is not null \
+             and id > (select max(id) - 10000 from attempts) group by session_id",
+        )?;
+        let rows = s.query_map([now - 3_600_000], |r| Ok((SessionId(r.get(0)?), r.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Per session and tree, of the last attempts: how many ended, and how many of those well.
+    pub fn expertise(&self) -> anyhow::Result<Vec<(SessionId, String, i64, i64)>> {
+        let mut s = self.db.prepare(
+            "select session_id, tree, count(*), count(*) filter (where state = 'completed') from attempts \
+             where id > (select max(id) - 2000 from attempts) and tree is not null and session_id is not null \
+             and state in ('completed', 'failed', 'lost') group by session_id, tree",
+        )?;
+        let rows =
+            s.query_map([], |r| Ok((SessionId(r.get(0)?), r.get(1)?, r.get(2)?, r.get(3)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 }
 
