@@ -1,0 +1,390 @@
+//! One attempt at work: what happens comes as messages, and one loop takes them in turn.
+
+use super::child::{self, Raw, Running};
+use crate::clean::Secrets;
+use crate::config::Config;
+use crate::ctx::establish;
+use crate::event::Event;
+use crate::extract::{Extractor, Format};
+use crate::feedback::{self};
+use crate::policy::Verdict;
+use crate::proc;
+use crate::store::{OpenAttempt, Standing, Started, Store};
+use crate::when;
+use anyhow::Context as _;
+use rustix::process::Signal;
+use serde_json::json;
+use std::io::{Read, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use super::{Job, Outcomes, is_record, show};
+
+/// Events are kept at most this long after they could be read.
+const LATEST: Duration = Duration::from_millis(50);
+/// From TERM to KILL.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long what the child left behind may hold its output open.
+const DRAIN: Duration = Duration::from_millis(300);
+/// Of what was printed, the end that may become the answer.
+pub(super) const TAIL: usize = 64 * 1024;
+/// How often the owner says that it is there, and asks whether it should end.
+const RENEW: Duration = Duration::from_secs(20);
+
+pub(super) enum Message {
+    Output(Vec<u8>),
+    /// What the child's terminal shows besides a record.
+    Terminal(Vec<u8>),
+    OutputEnded,
+    Reported(Vec<u8>),
+    Signal(i32),
+}
+
+/// One attempt at work.
+pub(super) struct Work<'a> {
+    pub(super) store: &'a mut Store,
+    pub(super) config: &'a Config,
+    pub(super) a: &'a OpenAttempt,
+    pub(super) started: &'a Started,
+    pub(super) job: &'a Job<'a>,
+    pub(super) secrets: Secrets,
+    pub(super) running: Running,
+    pub(super) extractor: Extractor,
+    pub(super) events: Vec<Event>,
+    /// When the oldest event that is not kept yet was read.
+    pub(super) oldest: Option<Instant>,
+    pub(super) bound: bool,
+    pub(super) tail: Vec<u8>,
+    pub(super) send: Sender<Message>,
+    pub(super) receive: Receiver<Message>,
+    /// Readers of the child's output that have not come to its end.
+    pub(super) open_outputs: usize,
+    pub(super) raw: Option<Raw>,
+    /// Why it is being ended, and when KILL follows.
+    pub(super) ending: Option<(Verdict, String, Instant)>,
+    pub(super) killed: bool,
+    /// The shell has reported, or can no longer.
+    pub(super) reported: bool,
+    /// It was said that the database does not take events.
+    pub(super) complained: bool,
+    pub(super) refused: Option<String>,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(
+        store: &'a mut Store,
+        config: &'a Config,
+        started: &'a Started,
+        job: &'a Job<'a>,
+        secrets: Secrets,
+        running: Running,
+    ) -> Work<'a> {
+        let (send, receive) = channel();
+        Work {
+            store,
+            config,
+            a: &started.attempt,
+            started,
+            job,
+            secrets,
+            running,
+            extractor: Extractor::new(job.profile.format),
+            events: Vec::new(),
+            oldest: None,
+            bound: started.attempt.agent_session.is_some() && job.profile.format == Format::Claude,
+            tail: Vec::new(),
+            send,
+            receive,
+            open_outputs: 0,
+            raw: None,
+            ending: None,
+            killed: false,
+            reported: false,
+            complained: false,
+            refused: None,
+        }
+    }
+
+    /// Sets the threads going that turn what happens into messages.
+    pub(super) fn start(&mut self, prompt: Option<String>) -> anyhow::Result<()> {
+        let has_terminal = self.running.terminal.is_some();
+        let record = self.running.output.is_some();
+        if let Some(terminal) = &self.running.terminal {
+            self.raw = Raw::enter();
+            if record {
+                forward(child::file(terminal)?, self.send.clone(), Message::Terminal, false);
+            } else {
+                forward(child::file(terminal)?, self.send.clone(), Message::Output, true);
+                self.open_outputs += 1;
+            }
+            if self.raw.is_some() {
+                let mut to = child::file(terminal)?;
+                std::thread::spawn(move || std::io::copy(&mut std::io::stdin().lock(), &mut to));
+            }
+        }
+        if let Some(output) = self.running.output.take() {
+            forward(output, self.send.clone(), Message::Output, true);
+            self.open_outputs += 1;
+        }
+        if let (Some(mut stdin), Some(prompt)) = (self.running.stdin.take(), prompt) {
+            // a command that does not read its prompt ends the pipe: that is its own affair
+            std::thread::spawn(move || stdin.write_all(prompt.as_bytes()));
+        }
+        let mut report = self.running.report.try_clone().context("pipe")?;
+        let send = self.send.clone();
+        std::thread::spawn(move || {
+            let mut first = [0u8; 16];
+            let n = report.read(&mut first).unwrap_or(0);
+            send.send(Message::Reported(first[..n].to_vec()))
+        });
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
+        let mut signals = vec![SIGTERM, SIGHUP, SIGINT, SIGQUIT];
+        if has_terminal {
+            signals.push(SIGWINCH);
+        }
+        let mut signals = signal_hook::iterator::Signals::new(signals).context("signals")?;
+        let send = self.send.clone();
+        std::thread::spawn(move || {
+            for s in signals.forever() {
+                if send.send(Message::Signal(s)).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(())
+    }
+
+    pub(super) fn run(mut self, code: Option<String>) -> anyhow::Result<Outcomes> {
+        let begun = Instant::now();
+        let mut code = code;
+        let mut renewed = Instant::now();
+        let mut exited: Option<(std::process::ExitStatus, Instant)> = None;
+        loop {
+            match self.receive.recv_timeout(Duration::from_millis(if exited.is_some() {
+                10
+            } else {
+                25
+            })) {
+                Ok(Message::Output(bytes)) => self.take(&bytes)?,
+                Ok(Message::Terminal(bytes)) => show_bytes(&bytes),
+                Ok(Message::OutputEnded) => self.open_outputs -= 1,
+                Ok(Message::Reported(bytes)) => self.let_go(&bytes, code.take())?,
+                Ok(Message::Signal(s)) => self.signalled(s)?,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+            if exited.is_none() {
+                exited =
+                    self.running.child.try_wait().context("wait")?.map(|s| (s, Instant::now()));
+            }
+            if renewed.elapsed() > RENEW {
+                // late is better than never, and the work goes on
+                let _ = self.store.renew(self.a, when::now());
+                renewed = Instant::now();
+            }
+            if self.oldest.is_some_and(|t| t.elapsed() >= LATEST) {
+                self.try_keep();
+            }
+            if exited.is_none()
+                && self.ending.is_none()
+                && self.job.timeout.is_some_and(|t| begun.elapsed().as_millis() as i64 >= t)
+            {
+                let why = format!("timed out after {} s", begun.elapsed().as_secs());
+                self.end_it(Verdict::Failed, why);
+            }
+            if let Some((_, _, deadline)) = &self.ending
+                && !self.killed
+                && Instant::now() >= *deadline
+            {
+                self.kill(Signal::KILL);
+                self.killed = true;
+            }
+            if let Some((status, at)) = exited
+                && self.reported
+                && (self.open_outputs == 0 || at.elapsed() > DRAIN)
+            {
+                while let Ok(m) = self.receive.try_recv() {
+                    if let Message::Output(bytes) = m {
+                        self.take(&bytes)?;
+                    }
+                }
+                return self.finish(status);
+            }
+        }
+    }
+
+    /// The shell reports: at this moment it waits, so what is true of it now is what the task will find.
+    fn let_go(&mut self, report: &[u8], code: Option<String>) -> anyhow::Result<()> {
+        self.reported = true;
+        let verified = match report {
+            b"." => {
+                establish::verify(&self.started.task.context, i64::from(self.running.child.id()))
+            }
+            b"" => Err("a prerequisite ended the shell".to_owned()),
+            n => Err(prerequisite_failed(&self.started.task.context.prerequisites, n)),
+        };
+        match verified {
+            Ok(()) => {
+                self.store.note(
+                    "context_verified",
+                    Some(self.a),
+                    None,
+                    None,
+                    json!({"context": self.started.task.context}),
+                    when::now(),
+                )?;
+                let go = format!("g{}", code.unwrap_or_default());
+                let mut pipe = self.running.go.try_clone().context("pipe")?;
+                self.close_gate()?;
+                // longer code than the pipe holds must not stop us from reading what the shell prints
+                std::thread::spawn(move || pipe.write_all(go.as_bytes()));
+            }
+            Err(why) => {
+                self.refused = Some(why);
+                self.close_gate()?;
+                self.kill(Signal::TERM);
+            }
+        }
+        Ok(())
+    }
+
+    fn close_gate(&mut self) -> anyhow::Result<()> {
+        // replaced by a pipe that leads nowhere, the one to the shell is closed
+        self.running.go = std::io::pipe().context("pipe")?.1;
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let before = self.events.len();
+        self.extractor.push(bytes, &mut self.events);
+        self.tail.extend_from_slice(bytes);
+        if self.tail.len() > 2 * TAIL {
+            self.tail.drain(..self.tail.len() - TAIL);
+        }
+        if !is_record(self.job.profile.format) || self.job.raw {
+            show_bytes(bytes);
+        } else {
+            for e in &self.events[before..] {
+                self.show(e);
+            }
+        }
+        if self.events.len() > before {
+            self.oldest.get_or_insert_with(Instant::now);
+        }
+        if self.events.len() >= 4096 && !self.complained {
+            self.try_keep();
+        }
+        Ok(())
+    }
+
+    pub(super) fn show(&self, e: &Event) {
+        let end = if self.raw.is_some() { "\r\n" } else { "\n" };
+        for line in show::lines(e) {
+            show_bytes(format!("{line}{end}").as_bytes());
+        }
+    }
+
+    /// Writes down what was read. A database that is busy or full is asked again later: it must not end the work.
+    pub(super) fn keep(&mut self) -> anyhow::Result<()> {
+        self.oldest = None;
+        let id = self.events.iter().find_map(|e| e.session_id.clone()).filter(|_| !self.bound);
+        if let Some(id) = id {
+            self.store.bind_agent(self.a, &id)?;
+            self.bound = true;
+        }
+        let line = |e: &Event| feedback::kept(e, Standing::Owner, Some(&self.secrets));
+        let lines: Vec<_> = self.events.iter().map(line).collect();
+        self.store.record(self.a, "wrap", &lines, when::now())?;
+        self.events.clear();
+        Ok(())
+    }
+
+    /// The same, while the command runs: a failure is said once.
+    fn try_keep(&mut self) {
+        if let Err(e) = self.keep() {
+            if !self.complained {
+                crate::cli::warn("orch-wrap", &format!("events are kept later: {e:#}"));
+            }
+            self.complained = true;
+            self.oldest = Some(Instant::now());
+        }
+    }
+
+    fn signalled(&mut self, s: i32) -> anyhow::Result<()> {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+        match s {
+            SIGTERM => {
+                let asked = self.store.renew(self.a, when::now())?;
+                match asked {
+                    Some(why) => self.end_it(Verdict::Cancelled, why),
+                    None => {
+                        self.end_it(Verdict::Lost, "orch-wrap was ended by a signal (TERM)".into())
+                    }
+                }
+            }
+            SIGHUP => self.end_it(Verdict::Lost, "its terminal went away (HUP)".into()),
+            SIGINT => self.kill(Signal::INT),
+            SIGQUIT => self.kill(Signal::QUIT),
+            _ => {
+                if let Some(t) = &self.running.terminal {
+                    child::follow_size(t);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn end_it(&mut self, verdict: Verdict, why: String) {
+        if self.ending.is_none() {
+            self.ending = Some((verdict, why, Instant::now() + GRACE));
+            self.kill(Signal::TERM);
+        }
+    }
+
+    pub(super) fn marks(&self) -> [String; 2] {
+        self.a.name.marks(self.store.path())
+    }
+
+    /// The whole group, and whatever else carries the attempt's mark.
+    fn kill(&self, signal: Signal) {
+        proc::signal_group(i64::from(self.running.child.id()), signal);
+        if signal != Signal::INT {
+            for s in proc::carriers(&self.marks()) {
+                proc::signal(s.pid, signal);
+            }
+        }
+    }
+}
+
+fn prerequisite_failed(all: &[String], report: &[u8]) -> String {
+    let n: usize = std::str::from_utf8(report).ok().and_then(|t| t.parse().ok()).unwrap_or(0);
+    match n.checked_sub(1).and_then(|i| all.get(i)) {
+        Some(p) => format!("prerequisite {n} failed: {p}"),
+        None => "a prerequisite failed".to_owned(),
+    }
+}
+
+fn forward(
+    mut from: impl Read + Send + 'static,
+    send: Sender<Message>,
+    wrap: fn(Vec<u8>) -> Message,
+    tells_end: bool,
+) {
+    std::thread::spawn(move || {
+        let mut buffer = vec![0u8; 64 * 1024];
+        // a terminal whose last holder is gone reads as an error, a pipe as the end: both are the end
+        while let Ok(n @ 1..) = from.read(&mut buffer) {
+            if send.send(wrap(buffer[..n].to_vec())).is_err() {
+                return;
+            }
+        }
+        if tells_end {
+            let _ = send.send(Message::OutputEnded);
+        }
+    });
+}
+
+/// A reader that is gone does not stop the work.
+fn show_bytes(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
+}
