@@ -1,24 +1,25 @@
 //! One attempt at work: what happens comes as messages, and one loop takes them in turn.
 
+use std::io::{Read, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::process::Signal;
+use serde_json::json;
+
 use super::child::{self, Raw, Running};
+use super::{Job, Outcomes, is_record, show};
 use crate::clean::Secrets;
 use crate::config::Config;
 use crate::ctx::establish;
 use crate::event::Event;
 use crate::extract::{Extractor, Format};
-use crate::feedback::{self};
+use crate::feedback;
 use crate::policy::Verdict;
 use crate::proc;
 use crate::store::{OpenAttempt, Standing, Started, Store};
 use crate::when;
-use anyhow::Context as _;
-use rustix::process::Signal;
-use serde_json::json;
-use std::io::{Read, Write};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
-
-use super::{Job, Outcomes, is_record, show};
 
 /// Events are kept at most this long after they could be read.
 const LATEST: Duration = Duration::from_millis(50);
