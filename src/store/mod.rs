@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use rustix::fs::{FlockOperation, flock};
 
@@ -36,8 +37,9 @@ const SQLITE_FLOOR: i32 = 3_051_003;
 /// How long a writer waits for its turn before it says "busy".
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Pages in the WAL before a commit moves them into the database file.
-const CHECKPOINT_PAGES: i32 = 256;
+/// Bytes in the WAL before the last connection to close moves them into the database file. Whoever opens it alone reads all
+/// of the WAL first, and then appends: without this it would only ever grow.
+const CHECKPOINT_AT_CLOSE: u64 = 256 * 1024;
 
 pub struct Store {
     db: Connection,
@@ -120,10 +122,8 @@ impl Store {
             bail!("not an orch database");
         }
         self.db.execute_batch("pragma synchronous = full; pragma foreign_keys = on")?;
-        self.db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-        // a last connection that checkpoints at close would pay two more syncs for every short program
-        self.db
-            .set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        // a last connection that checkpoints at every close would pay two more syncs for every short program
+        self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         if version < MIGRATIONS.len() as i32 {
             self.migrate()?;
         }
@@ -189,6 +189,17 @@ impl Store {
             .db
             .query_row("select at from facts where name = ?1", [name], |r| r.get(0))
             .optional()?)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let mut wal = self.path.as_os_str().to_owned();
+        wal.push("-wal");
+        if std::fs::metadata(&wal).is_ok_and(|m| m.len() > CHECKPOINT_AT_CLOSE) {
+            // should it fail, the next to close will do it
+            let _ = self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+        }
     }
 }
 
