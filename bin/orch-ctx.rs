@@ -109,7 +109,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Verb::Shell { task, shell } => {
             let store = Store::open(db)?;
             let code = ctx::shell_code(&store.need_task(task)?, shell)?;
-            cli::stdout().write_all(code.as_bytes())?;
+            cli::print(code.as_bytes())?;
         }
     }
     Ok(Answer::Yes)

@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> anyhow::Result<Answer> {
     if args.schema {
-        cli::stdout().write_all(store::schema().as_bytes())?;
+        cli::print(store::schema().as_bytes())?;
         return Ok(Answer::Yes);
     }
     let Some(store) = Store::open_existing(args.db.as_deref())? else {
@@ -72,7 +72,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     if let Some(id) = args.answer {
         store.need_task(id)?;
         let Some(answer) = store.answer(id)? else { return Ok(Answer::No) };
-        cli::stdout().write_all(answer.as_bytes())?;
+        cli::print(answer.as_bytes())?;
         return Ok(Answer::Yes);
     }
     if let Some(id) = args.why {

@@ -10,7 +10,7 @@ use orch::attempt::Name;
 use orch::cli::{self, Answer};
 use orch::config::Config;
 use orch::extract::Format;
-use orch::provider::Profile;
+use orch::provider::{Answer as Source, Profile};
 use orch::store::{Open, Start, Started, Store};
 use orch::task::{NewTask, TaskId};
 use orch::wrap::child::{self, Gate};
@@ -118,6 +118,7 @@ fn profile(config: &Config, args: &Args, started: &Started) -> anyhow::Result<Pr
     let mut profile = config.profile(args.provider.as_deref().unwrap_or(&started.task.provider))?;
     if let Some(format) = args.format {
         profile.format = format;
+        profile.answer = Source::Message;
     }
     Ok(profile)
 }

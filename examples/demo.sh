@@ -1,5 +1,5 @@
 #!/bin/bash
-# demo.sh: the whole loop in half a minute, on a tmux server, a database and a repository of its own. Finds the programs
+# demo.sh: the whole loop on a tmux server, a database and a repository of its own. Finds the programs
 # in $ORCH_BIN, else on PATH. DEMO_CLAUDE=1 adds a task for the real Claude Code. Exits 1 when anything comes out otherwise than said.
 set -euo pipefail
 

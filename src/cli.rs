@@ -58,11 +58,18 @@ pub fn main<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<Answer>) -> ExitCod
     let args = match parsed {
         Ok(args) => args,
         Err(e) => {
-            let code = if e.use_stderr() { 2 } else { 0 };
-            return if e.print().is_ok() || code == 0 {
-                ExitCode::from(code)
-            } else {
-                ExitCode::from(2)
+            if e.use_stderr() {
+                // what and why in one line; the rest of what clap says is in --help
+                let text = e.to_string();
+                let first =
+                    text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+                let words: Vec<&str> = first.split_whitespace().collect();
+                warn(&name, &format!("{} (see --help)", words.join(" ")));
+                return ExitCode::from(2);
+            }
+            return match e.print() {
+                Err(e) if e.kind() != io::ErrorKind::BrokenPipe => fail(&name, &e.into()),
+                _ => ExitCode::SUCCESS,
             };
         }
     };
@@ -71,21 +78,22 @@ pub fn main<A: Parser>(run: impl FnOnce(A) -> anyhow::Result<Answer>) -> ExitCod
         Ok(Answer::No) => ExitCode::from(1),
         Ok(Answer::Code(n)) => ExitCode::from(n),
         Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
-        Err(e) => {
-            let text = crate::clean::line(&format!("{e:#}"));
-            // stderr may be closed too: there is nobody left to tell
-            let _ = writeln!(io::stderr(), "{name}: {text}");
-            ExitCode::from(match () {
-                () if e.chain().any(|c| c.is::<Busy>()) => 75,
-                () if e.is::<Refused>() => 1,
-                () => 2,
-            })
-        }
+        Err(e) => fail(&name, &e),
     }
+}
+
+fn fail(name: &str, e: &anyhow::Error) -> ExitCode {
+    warn(name, &format!("{e:#}"));
+    ExitCode::from(match () {
+        () if e.chain().any(|c| c.is::<Busy>()) => 75,
+        () if e.is::<Refused>() => 1,
+        () => 2,
+    })
 }
 
 /// A warning on stderr, one line.
 pub fn warn(program: &str, text: &str) {
+    // stderr may be closed too: there is nobody left to tell
     let _ = writeln!(io::stderr(), "{program}: {}", crate::clean::line(text));
 }
 
@@ -118,7 +126,13 @@ fn is_broken_pipe(e: &anyhow::Error) -> bool {
     })
 }
 
-/// Buffered stdout.
+/// Data on stdout, as it is.
+pub fn print(data: &[u8]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(data).and_then(|()| out.flush()).map_err(anyhow::Error::from)
+}
+
+/// Buffered stdout; to be flushed, or an error is lost.
 pub fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::new(io::stdout().lock())
 }

@@ -152,6 +152,8 @@ pub fn feed(
     let mut end: Option<End> = None;
     let mut number = 0u64;
     let mut oldest: Option<Instant> = None;
+    let mut passed_on: Vec<u8> = Vec::new();
+    let mut unread: Option<std::io::Error> = None;
     loop {
         let wait = oldest.map_or(Duration::from_secs(3600), |t| LATEST.saturating_sub(t.elapsed()));
         let next = lines.recv_timeout(wait);
@@ -159,9 +161,9 @@ pub fn feed(
         if let Ok(line) = next {
             let line = line.context("standard input")?;
             number += 1;
-            if let Some(out) = tee.as_deref_mut() {
-                out.write_all(&line)?;
-                out.flush()?;
+            if tee.is_some() {
+                passed_on.extend_from_slice(&line);
+                oldest = oldest.or_else(|| Some(Instant::now()));
             }
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
@@ -178,11 +180,11 @@ pub fn feed(
                             fed.outcome = Some(task_end.outcome);
                             end = Some(task_end.clone());
                         }
-                        if read.standing == Standing::Owner && bound.attempt.agent_session.is_none()
+                        if read.standing == Standing::Owner
+                            && bound.attempt.agent_session.is_none()
+                            && let Some(id) = &e.session_id
                         {
-                            if let Some(id) = &e.session_id {
-                                store.bind_agent(&bound.attempt, id)?;
-                            }
+                            store.bind_agent(&bound.attempt, id)?;
                         }
                     }
                     batch.push(read);
@@ -195,6 +197,14 @@ pub fn feed(
             store.record(&bound.attempt, &stream, &batch, when::now())?;
             batch.clear();
             oldest = None;
+            // kept first; a reader that went away does not end the work
+            if let Some(out) = tee.as_deref_mut()
+                && let Err(e) = out.write_all(&passed_on).and_then(|()| out.flush())
+            {
+                unread = Some(e);
+                tee = None;
+            }
+            passed_on.clear();
         }
         if over {
             break;
@@ -207,7 +217,10 @@ pub fn feed(
             conclude(store, config, &bound.attempt, &bound.task, &end, accept, None)?;
         }
     }
-    Ok(fed)
+    match unread {
+        Some(e) => Err(e).context("standard output"),
+        None => Ok(fed),
+    }
 }
 
 fn no_outcome() -> End {

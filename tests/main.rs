@@ -3,7 +3,15 @@
 mod agents; // the real Claude Code and Codex as providers
 mod clients; // what the real Claude Code and Codex say and do, headless
 mod delivery; // a task comes into the right pane, directory and branch, or not at all
+mod examples; // the demo, the examples, and the command lines that the documents show
 mod extract; // what real clients and tools print, and the events that come of it
+mod hostile; // forged events, names that are code, secrets
+mod layers; // the directions in which the sources depend on each other
+mod pages; // manual pages and completions say what the programs say
 mod presence; // panes that are not at an empty prompt
+mod promises; // what every program owes: help, bad flags, closed pipes, full disks, busy and foreign databases
+mod queue; // orch-enqueue, orch-ls, orch-ctl, orch-ctx: the queue as people and scripts use it
 mod races; // many passes at once, and processes killed at every step
+mod routing; // routing and policy: the pure rules, each term and key
 mod support;
+mod wrap; // orch-wrap: a command as an attempt, by hand

@@ -175,7 +175,7 @@ fn shell_at_rest(p: &Pane, config: &Config) -> (Option<Shell>, Result<(), Condit
                 proc::stat(stat.foreground).map_or_else(|| "a command".to_owned(), |s| s.name);
             return Err(Condition::Busy(format!("{name} runs there")));
         }
-        let opted_in = config.canonical_shells.iter().any(|s| *s == program);
+        let opted_in = config.canonical_shells.contains(&program);
         match proc::is_canonical(&p.tty) {
             Ok(false) => Ok(()),
             Ok(true) if opted_in => Ok(()),

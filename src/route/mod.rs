@@ -119,15 +119,18 @@ fn place_match(task: &Task, dir: Option<&str>, branch: Option<&str>) -> Match {
 
 /// Two tasks of one choice may want one tree on two branches: the later one waits.
 fn without_conflicts(tasks: &[Wanted], start: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
-    let mut held: Vec<(&String, &Option<String>)> = Vec::new();
-    let free = |i: &usize, held: &mut Vec<_>| {
-        let t = tasks[*i].task;
-        let Some(tree) = &t.tree else { return true };
-        let clash = held
-            .iter()
-            .any(|(h, b): &(&String, &Option<String>)| *h == tree && *b != &t.context.git_branch);
-        held.push((tree, &t.context.git_branch));
-        !clash
-    };
-    start.into_iter().filter(|(i, _)| free(i, &mut held)).collect()
+    let mut held: Vec<(&str, Option<&str>)> = Vec::new();
+    let mut kept = Vec::new();
+    for (i, j) in start {
+        let t = tasks[i].task;
+        if let Some(tree) = t.tree.as_deref() {
+            let branch = t.context.git_branch.as_deref();
+            if held.iter().any(|(h, b)| *h == tree && *b != branch) {
+                continue;
+            }
+            held.push((tree, branch));
+        }
+        kept.push((i, j));
+    }
+    kept
 }

@@ -1,7 +1,7 @@
 -- What is to be done.
 create table tasks (
   id            integer primary key autoincrement,  -- never reused
-  state         text not null check (state in ('held','queued','assigned','running','waiting','unknown','completed','failed','cancelled')),
+  state         text not null check (state in ('held','queued','assigned','running','waiting','unknown','completed','failed','cancelled')),  -- scheduled: queued with not_before
   reason        text,                               -- why it is held, waiting, unknown, failed, or queued again
   content       text not null,                      -- a prompt, or a shell command for provider 'shell'
   provider      text not null,                      -- fixed at enqueue
@@ -41,7 +41,7 @@ create index dependencies_on on dependencies (depends_on);
 -- A named slot that one tmux pane fills.
 create table sessions (
   id             integer primary key autoincrement,
-  name           text not null unique,
+  name           text not null unique,  -- as people call it
   provider       text,                     -- label: earns a task of that provider its bonus
   paused         text,                     -- why nothing is given to it, null when it works
   socket         text not null,            -- tmux socket path
@@ -49,8 +49,8 @@ create table sessions (
   pane_id        text not null,            -- %N
   pane_pid       integer not null,         -- the pane's process
   pane_start     integer not null,         -- its start time: with boot_id no other process can be taken for it
-  boot_id        text not null,
-  condition      text not null check (condition in ('idle','busy','blocked','dead')),
+  boot_id        text not null,  -- of the machine's run that the process belongs to
+  condition      text not null check (condition in ('idle','busy','blocked','dead')),  -- whether a line may be typed into its pane
   condition_why  text,                     -- what runs there, or what keeps a line from being typed
   shell          text,                     -- the pane's shell by name, null where its process is none
   working_dir    text,                     -- where it is, last seen
@@ -65,9 +65,9 @@ create unique index sessions_pane on sessions (socket, pane_id) where condition 
 -- One delivery of one task to one incarnation of a session.
 create table attempts (
   id             integer primary key autoincrement,
-  task_id        integer not null references tasks (id),
+  task_id        integer not null references tasks (id),  -- what is to be done
   number         integer not null check (number > 0),  -- 1, 2, … of its task
-  state          text not null check (state in ('claimed','sending','running','waiting','unknown','completed','failed','lost','refused','context_failed','cancelled')),
+  state          text not null check (state in ('claimed','sending','running','waiting','unknown','completed','failed','lost','refused','context_failed','cancelled')),  -- open: claimed to unknown
   reason         text,                     -- why it is in that state
   fed            integer not null default 0 check (fed in (0, 1)),  -- 1: its events come by hand, no orch-wrap runs it
   counts         integer not null default 1 check (counts in (0, 1)),  -- 1: one of max_attempts
@@ -81,14 +81,14 @@ create table attempts (
   tree           text,                     -- held while the attempt is open
   git_branch     text,                     -- wanted there
   agent_session  text,                     -- the agent's own session id
-  evidence       text not null default 'none' check (evidence in ('none','pattern','summary','sentinel','status','exit','protocol')),
+  evidence       text not null default 'none' check (evidence in ('none','pattern','summary','sentinel','status','exit','protocol')),  -- what its state rests on
   confidence     real,                     -- 0 to 1
   answer         text,                     -- the final message
   note           text,                     -- words that qualify a success
   exit_code      integer,                  -- of the process; 128+n: signal n
-  input_tokens   integer,
-  output_tokens  integer,
-  cost_usd       real,
+  input_tokens   integer,  -- cached ones included
+  output_tokens  integer,  -- of all turns
+  cost_usd       real,  -- of all turns, as the agent says
   tests          text,                     -- JSON of the last test summary: framework, passed, failed, errors, skipped
   claimed_at     integer not null,         -- UTC milliseconds
   started_at     integer,                  -- UTC milliseconds
@@ -105,9 +105,9 @@ create index attempts_by_agent on attempts (agent_session) where agent_session i
 create table events (
   id          integer primary key autoincrement,
   at          integer not null,            -- UTC milliseconds: when it was kept
-  attempt_id  integer references attempts (id),
-  task_id     integer references tasks (id),
-  session_id  integer references sessions (id),
+  attempt_id  integer references attempts (id),  -- whose event, if an attempt's
+  task_id     integer references tasks (id),  -- whose event, if a task's
+  session_id  integer references sessions (id),  -- where
   stream      text not null,               -- where it came from: 'orch' is this toolkit itself
   seq         integer not null,            -- its number in that stream
   standing    text not null check (standing in ('owner','claim','refused')),  -- who said it: only 'owner' moves a state
@@ -120,9 +120,9 @@ create index events_by_session on events (session_id, id) where session_id is no
 
 -- An account that has hit its limit: its tasks wait.
 create table limits (
-  account  text primary key,
+  account  text primary key,               -- of a profile
   until    integer not null,               -- UTC milliseconds
-  reason   text not null
+  reason   text not null                  -- what the account said
 ) strict, without rowid;
 
 -- Small facts about the toolkit's own work.

@@ -135,7 +135,7 @@ impl Query {
 
     fn run(&self, store: &Store, tail: &str) -> anyhow::Result<Vec<Value>> {
         let mut statement = store.db.prepare(&format!("{}{tail}", self.sql))?;
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query(rusqlite::params_from_iter(&self.values))?;
         let mut all = Vec::new();
         while let Some(row) = rows.next()? {

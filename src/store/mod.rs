@@ -132,20 +132,19 @@ impl Store {
 
     fn migrate(&mut self) -> anyhow::Result<()> {
         let _turn = Turn::take(&self.lock)?;
+        // another process may have made it meanwhile; another program's file is left as it is
+        let version: i32 = self.db.query_row("pragma user_version", [], |r| r.get(0))?;
+        let tables: i64 =
+            self.db.query_row("select count(*) from sqlite_master", [], |r| r.get(0))?;
+        if version == 0 && tables != 0 {
+            bail!("not an orch database");
+        }
         // set once, here, under the lock: two that set it at the same instant fail
         let mode: String = self.db.query_row("pragma journal_mode = wal", [], |r| r.get(0))?;
         if mode != "wal" {
             bail!("write-ahead logging is not to be had here (a network file system?)");
         }
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let version: i32 = tx.query_row("pragma user_version", [], |r| r.get(0))?;
-        if version == 0 {
-            let tables: i64 =
-                tx.query_row("select count(*) from sqlite_master", [], |r| r.get(0))?;
-            if tables != 0 {
-                bail!("not an orch database");
-            }
-        }
         for sql in MIGRATIONS.iter().skip(version as usize) {
             tx.execute_batch(sql)?;
         }

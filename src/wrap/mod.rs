@@ -457,7 +457,7 @@ impl<'a> Work<'a> {
         let end = self.events.last().and_then(|e| e.body.task_end()).cloned();
         self.raw = None;
         self.keep()?;
-        if let Some(why) = self.refused.take() {
+        if let Some(why) = self.refused.take().filter(|_| self.ending.is_none()) {
             return context_failed(self.store, self.config, self.started, &why);
         }
         self.store.note(

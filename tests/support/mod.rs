@@ -1,5 +1,6 @@
 //! What the tests stand on: the real clients, and a model API for them to talk to.
 
 pub mod client;
+pub mod house;
 pub mod stub;
 pub mod world;
