@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn a_sequence_hidden_in_another_does_not_survive() {
-        assert_eq!(text("a\u{1b}\u{1b}[201~[201~b"), "ab");
+        // what is left of it is plain text
+        assert_eq!(text("a\u{1b}\u{1b}[201~[201~b"), "a[201~b");
         assert_eq!(text("x\u{1}\u{3}\u{15}y\u{7f}\u{9b}31mz"), "xyz");
         assert_eq!(text("t\u{1b}]0;evil\u{7}u\u{1b}P1;2|x\u{1b}\\v"), "tuv");
         assert_eq!(text("keep\n\ttabs ünïcode 👍"), "keep\n\ttabs ünïcode 👍");

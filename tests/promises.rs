@@ -4,12 +4,12 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::support::house::programs;
-use crate::support::world::{Ran, World, feed};
+use crate::support::world::{Ran, World, bin_dir, feed, until};
 
 /// A call of a program that prints, and what it has done by then. Task 1 is queued, task 2 has an answer.
 struct Call {
@@ -98,7 +98,7 @@ fn furnished() -> World {
 
 /// Runs a program whose standard output is that file.
 fn into(w: &World, program: &str, args: &[&str], input: &str, output: impl Into<Stdio>) -> Ran {
-    let mut c = w.command(crate::support::world::bin_dir().join(program));
+    let mut c = w.command(bin_dir().join(program));
     let mut child = c
         .args(args)
         .stdin(Stdio::piped())
@@ -209,7 +209,7 @@ fn a_full_disk_is_told_in_one_line_and_nothing_is_lost() {
 fn a_closed_stderr_is_no_panic() {
     let w = World::new();
     for (name, _) in programs() {
-        let mut c = w.command(crate::support::world::bin_dir().join(&name));
+        let mut c = w.command(bin_dir().join(&name));
         let status = c.arg("--no-such-option").stderr(closed_pipe()).status().expect("runs");
         assert_eq!(status.code(), Some(2), "{name}");
     }
@@ -233,17 +233,21 @@ fn a_busy_database_is_exit_75_after_its_deadline_and_nothing_is_stored() {
 }
 
 #[test]
-fn a_writer_waits_for_its_turn() {
+fn a_writer_that_finds_the_lock_taken_goes_on_when_it_is_free() {
     let w = World::new();
     w.enqueue(&["--provider", "shell", "first"]);
     let lock = File::options().write(true).open(w.path("orch.db.lock")).expect("the lock file");
     flock(&lock, FlockOperation::LockExclusive).expect("locks");
-    let mut c = w.command(crate::support::world::bin_dir().join("orch-enqueue"));
+    let mut c = w.command(bin_dir().join("orch-enqueue"));
     let child = c.args(["--provider", "shell", "second"]).stdout(Stdio::piped()).spawn();
-    let mut child = child.expect("starts");
-    // long enough for one that would not wait; a slower start only makes this pass
-    std::thread::sleep(Duration::from_millis(300));
-    assert!(child.try_wait().expect("asks").is_none(), "it did not wait");
+    let child = child.expect("starts");
+    let fds = format!("/proc/{}/fd", child.id());
+    let is_lock =
+        |e: std::fs::DirEntry| e.path().read_link().is_ok_and(|p| p.ends_with("orch.db.lock"));
+    until("it to stand at the lock", || {
+        let mut open = std::fs::read_dir(&fds).map_err(|e| e.to_string())?.flatten();
+        if open.any(is_lock) { Ok(()) } else { Err("not yet".into()) }
+    });
     drop(lock);
     assert_eq!(Ran::of(child.wait_with_output().expect("ends")).stdout, "2\n");
 }
@@ -344,7 +348,7 @@ fn an_unknown_key_of_the_configuration_is_named() {
 fn without_a_home_the_remedy_is_named() {
     let w = World::new();
     for (program, args) in OPENERS {
-        let mut c: Command = w.command(crate::support::world::bin_dir().join(program));
+        let mut c: Command = w.command(bin_dir().join(program));
         let ran = feed(c.args(*args).env_remove("ORCH_DB").env_remove("HOME"), b"");
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{program}");
         says_one_line(program, &ran);

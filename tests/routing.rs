@@ -190,10 +190,13 @@ fn without_contexts_the_plan_is_priority_then_age() {
         vec![task(1, None, None), task(2, None, None), task(3, None, None), task(4, None, None)];
     tasks[2].priority = 1;
     tasks[3].priority = 2;
-    let choice = choose(&tasks, &sessions, &rules(Policy::Plan));
-    let mut first: Vec<usize> = choice.start.iter().map(|p| p.0).collect();
-    first.sort_unstable();
-    assert_eq!(first, [2, 3]);
+    {
+        let policy = Policy::Plan;
+        let mut first: Vec<usize> =
+            choose(&tasks, &sessions, &rules(policy)).start.iter().map(|p| p.0).collect();
+        first.sort_unstable();
+        assert_eq!(first, [2, 3]);
+    }
     let older = Task { created_at: NOW - 1000, ..task(9, None, None) };
     let c = choose(&[task(1, None, None), older], &sessions[..1], &rules(Policy::Plan));
     assert_eq!(c.start, [(1, 0)]);

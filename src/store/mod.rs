@@ -151,6 +151,7 @@ impl Store {
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
         tx.pragma_update(None, "user_version", MIGRATIONS.len() as i32)?;
         tx.commit()?;
+        self.db.execute_batch("pragma wal_checkpoint(truncate)")?;
         Ok(())
     }
 

@@ -136,9 +136,9 @@ struct Pty {
 
 fn open_pty() -> anyhow::Result<Pty> {
     let io = std::io::Error::from;
-    let master =
-        rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
-            .map_err(io)?;
+    let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).map_err(io)?;
+    // not every system takes the flag at once
+    rustix::io::fcntl_setfd(&master, FdFlags::CLOEXEC).map_err(io)?;
     rustix::pty::grantpt(&master).map_err(io)?;
     rustix::pty::unlockpt(&master).map_err(io)?;
     let name = rustix::pty::ptsname(&master, Vec::new()).map_err(io)?;

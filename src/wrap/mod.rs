@@ -107,6 +107,8 @@ pub fn run(
         Err(e) => return context_failed(store, config, started, &format!("{e:#}")),
     };
     let code = matches!(then, Then::Eval).then(|| task.content.clone());
+    let body = json!({"provider": task.provider, "pid": running.child.id()});
+    store.note("start", Some(a), None, None, body, when::now())?;
     let mut work = Work::new(store, config, started, job, environment.secrets, running);
     work.start(feeds.then(|| job.profile.prompt(&task.content)))?;
     work.run(code)

@@ -1,47 +1,37 @@
 //! The operating system's processes, terminals and directories. Nothing else in the library knows which system it is.
 
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod other;
+
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(not(target_os = "linux"))]
+use other as system;
+
+use system::environments;
+pub use system::{boot_id, program, stat, working_dir};
+
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::session::Process;
 
-/// What /proc/PID/stat says.
+/// What the system says of a process.
 #[derive(Clone, Debug)]
 pub struct Stat {
     pub pid: i64,
     pub name: String,
-    pub state: char,
+    /// It has ended, and nobody has asked how.
+    pub zombie: bool,
     pub parent: i64,
     pub group: i64,
     /// Foreground process group of its terminal, -1 without one.
     pub foreground: i64,
-    /// Clock ticks since boot.
+    /// Clock ticks since boot on Linux, seconds since 1970 elsewhere.
     pub start: i64,
-}
-
-pub fn stat(pid: i64) -> Option<Stat> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // the name may hold spaces and brackets: it ends at the last one
-    let (open, close) = (text.find('(')?, text.rfind(')')?);
-    let rest: Vec<&str> = text.get(close + 2..)?.split_ascii_whitespace().collect();
-    let number = |i: usize| rest.get(i).and_then(|t| t.parse::<i64>().ok());
-    Some(Stat {
-        pid,
-        name: text[open + 1..close].to_owned(),
-        state: rest.first()?.chars().next()?,
-        parent: number(1)?,
-        group: number(2)?,
-        foreground: number(5)?,
-        start: number(19)?,
-    })
-}
-
-/// Differs after every start of the machine: pids and start times begin anew with it.
-pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|s| s.trim().to_owned())
-        .unwrap_or_default()
 }
 
 /// This very process.
@@ -55,16 +45,7 @@ pub fn identify(pid: i64) -> Option<Process> {
 
 /// Whether that process, and not a later one with its number, is still there.
 pub fn is_alive(p: &Process) -> bool {
-    p.boot == boot_id()
-        && stat(p.pid).is_some_and(|s| s.start == p.start && s.state != 'Z' && s.state != 'X')
-}
-
-/// The working directory as the system knows it; `None` where it is gone or not ours to see.
-pub fn working_dir(pid: i64) -> Option<PathBuf> {
-    let link = PathBuf::from(format!("/proc/{pid}/cwd"));
-    let path = std::fs::read_link(&link).ok()?;
-    // a removed directory reads as "… (deleted)": the path must lead to the same place
-    (same_place(&link, &path)).then_some(path)
+    p.boot == boot_id() && stat(p.pid).is_some_and(|s| s.start == p.start && !s.zombie)
 }
 
 /// Whether two paths lead to one directory: device and inode.
@@ -90,12 +71,11 @@ impl std::fmt::Display for Survivor {
 pub fn carriers(wanted: &[String]) -> Vec<Survivor> {
     let own = i64::from(std::process::id());
     let mut found = Vec::new();
-    for pid in pids().filter(|p| *p != own) {
-        let Ok(environ) = std::fs::read(format!("/proc/{pid}/environ")) else { continue };
+    for (pid, environ) in environments().filter(|(pid, _)| *pid != own) {
         let has = |w: &String| environ.split(|b| *b == 0).any(|v| v == w.as_bytes());
         if wanted.iter().all(has)
             && let Some(s) = stat(pid)
-            && s.state != 'Z'
+            && !s.zombie
         {
             found.push(Survivor { pid, name: s.name });
         }
@@ -103,22 +83,10 @@ pub fn carriers(wanted: &[String]) -> Vec<Survivor> {
     found
 }
 
-fn pids() -> impl Iterator<Item = i64> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|e| e.file_name().to_str()?.parse().ok())
-}
-
 /// Ancestors of a process, the nearest first.
 pub fn ancestors(pid: i64) -> Vec<i64> {
     let parent = |p: i64| stat(p).map(|s| s.parent).filter(|p| *p > 1);
     std::iter::successors(parent(pid), |p| parent(*p)).take(64).collect()
-}
-
-/// The name of the program that a process runs: the shell behind `sh`, not the link.
-pub fn program(pid: i64) -> Option<String> {
-    let exe = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-    let name = exe.file_name()?.to_str()?;
-    Some(name.trim_end_matches(" (deleted)").to_owned())
 }
 
 /// Whether a terminal reads whole lines: no line editor is at work in it.
