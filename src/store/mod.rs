@@ -37,6 +37,9 @@ const SQLITE_FLOOR: i32 = 3_051_003;
 /// How long a writer waits for its turn before it says "busy".
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// Pages in the WAL before a commit moves them into the database file, and, unless somebody is alone, starts the WAL over.
+const CHECKPOINT_PAGES: i32 = 256;
+
 /// Bytes in the WAL before the last connection to close moves them into the database file. Whoever opens it alone reads all
 /// of the WAL first, and then appends: without this it would only ever grow.
 const CHECKPOINT_AT_CLOSE: u64 = 256 * 1024;
@@ -122,6 +125,7 @@ impl Store {
             bail!("not an orch database");
         }
         self.db.execute_batch("pragma synchronous = full; pragma foreign_keys = on")?;
+        self.db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         // a last connection that checkpoints at every close would pay two more syncs for every short program
         self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         if version < MIGRATIONS.len() as i32 {
