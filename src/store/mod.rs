@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use rustix::fs::{FlockOperation, flock};
 
@@ -36,7 +37,7 @@ const SQLITE_FLOOR: i32 = 3_051_003;
 /// How long a writer waits for its turn before it says "busy".
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Pages in the WAL before a commit moves them into the database file.
+/// Pages in the WAL before a commit moves them into the database file, and, unless somebody is alone, starts the WAL over.
 const CHECKPOINT_PAGES: i32 = 256;
 
 /// Another process held the database to the deadline: exit 75 (EX_TEMPFAIL), try again.
@@ -50,6 +51,10 @@ impl std::fmt::Display for Busy {
 }
 
 impl std::error::Error for Busy {}
+
+/// Bytes in the WAL before the last connection to close moves them into the database file. Whoever opens it alone reads all
+/// of the WAL first, and then appends: without this it would only ever grow.
+const CHECKPOINT_AT_CLOSE: u64 = 256 * 1024;
 
 pub struct Store {
     db: Connection,
@@ -208,8 +213,19 @@ fn check(db: &Connection) -> anyhow::Result<i32> {
     db.execute_batch("pragma synchronous = full; pragma foreign_keys = on")?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     // a last connection that checkpoints at close would pay two more syncs for every short program
-    db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(version)
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let mut wal = self.path.as_os_str().to_owned();
+        wal.push("-wal");
+        if std::fs::metadata(&wal).is_ok_and(|m| m.len() > CHECKPOINT_AT_CLOSE) {
+            // should it fail, the next to close will do it
+            let _ = self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+        }
+    }
 }
 
 /// A writer's turn: the lock on `<db>.lock`, held for one transaction.
