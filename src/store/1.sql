@@ -131,23 +131,15 @@ create table facts (
   at     integer not null                  -- UTC milliseconds
 ) strict, without rowid;
 
--- Tasks for people: times in UTC, the last attempt beside them.
+-- Tasks for people, the last attempt beside them. Every program reads this at its start: no column too many.
 create view v_tasks as
-select t.id, t.state, t.reason, t.provider, t.priority, t.working_dir, t.git_branch, t.group_name,
-       s.name as session, a.number as attempts, a.evidence, a.exit_code, a.cost_usd, a.tests, a.note,
-       datetime(t.not_before / 1000, 'unixepoch') as not_before,
-       datetime(t.created_at / 1000, 'unixepoch') as created_at,
-       datetime(t.ended_at / 1000, 'unixepoch') as ended_at,
-       substr(replace(t.content, char(10), ' '), 1, 200) as content
+select t.*, a.number as attempts, a.evidence, a.exit_code, a.cost_usd, a.tests, a.note,
+       (select name from sessions where id = a.session_id) as ran_in, datetime(created_at / 1000, 'unixepoch') as created
 from tasks t
-left join attempts a on a.task_id = t.id and a.number = (select max(number) from attempts where task_id = t.id)
-left join sessions s on s.id = a.session_id;
+left join attempts a on a.task_id = t.id and a.number = (select max(number) from attempts where task_id = t.id);
 
 -- Sessions for people.
 create view v_sessions as
-select s.name, s.condition, coalesce(s.paused, s.condition_why) as why, s.provider, s.shell, s.pane_id,
-       s.working_dir, s.git_branch, a.task_id as task, a.state as attempt_state,
-       datetime(s.last_active_at / 1000, 'unixepoch') as last_active_at,
-       datetime(s.seen_at / 1000, 'unixepoch') as seen_at
+select s.*, a.task_id as task, a.state as attempt, datetime(seen_at / 1000, 'unixepoch') as seen
 from sessions s
 left join attempts a on a.session_id = s.id and a.state in ('claimed','sending','running','waiting');
