@@ -48,11 +48,13 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<Answer> {
+    if args.when_idle.is_some() {
+        // the end of an attempt starts this: it must outlive the pane's command, and its terminal
+        proc::lead_session();
+    }
     let config = Config::load()?;
     let mut store = Store::open(args.db.as_deref())?;
     if let (Some(ms), Some(session)) = (args.when_idle, &args.session) {
-        // the end of an attempt starts this: it must outlive the pane's command, and its terminal
-        proc::lead_session();
         if !assign::await_idle(&store, &config, session, Duration::from_millis(ms as u64))? {
             return Ok(if args.exit_code { Answer::No } else { Answer::Yes });
         }
@@ -76,6 +78,8 @@ fn run(args: Args) -> anyhow::Result<Answer> {
             return Ok(if args.exit_code && pass.started == 0 { Answer::No } else { Answer::Yes });
         };
         let seen = store.data_version()?;
+        // one change often comes with others
+        std::thread::sleep(Duration::from_millis(100));
         let begun = std::time::Instant::now();
         while begun.elapsed().as_millis() < every as u128 && store.data_version()? == seen {
             std::thread::sleep(Duration::from_millis(20));

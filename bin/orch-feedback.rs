@@ -53,8 +53,11 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     if args.hook.is_some() {
         let mut input = Vec::new();
         io::stdin().lock().read_to_end(&mut input).context("standard input")?;
-        feedback::hook(&mut store, &input)?;
-        return Ok(Answer::Yes);
+        // exit 2 would be a veto: a hook that cannot be read stops no agent
+        return match feedback::hook(&mut store, &input) {
+            Ok(_) => Ok(Answer::Yes),
+            Err(e) => Err(cli::Refused(format!("{e:#}")).into()),
+        };
     }
     let bound = feedback::bind(&mut store, &Address { task: args.task, attempt: args.attempt })?;
     let mut out = io::stdout();

@@ -1,6 +1,6 @@
 //! orch-ls - list tasks, sessions, attempts, and events
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -67,7 +67,9 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     if let Some(id) = args.answer {
         store.need_task(id)?;
         let Some(answer) = store.answer(id)? else { return Ok(Answer::No) };
-        cli::print(answer.as_bytes())?;
+        let shown =
+            if std::io::stdout().is_terminal() { orch::clean::text(&answer) } else { answer };
+        cli::print(shown.as_bytes())?;
         return Ok(Answer::Yes);
     }
     if let Some(id) = args.why {

@@ -15,7 +15,7 @@ use orch::store::{Open, Start, Started, Store};
 use orch::task::{NewTask, TaskId};
 use orch::wrap::child::{self, Gate};
 use orch::wrap::{self, Job};
-use orch::{ctx, event, proc, when};
+use orch::{ctx, event, proc, quote, when};
 
 /// Run a command as an attempt: its context, a terminal, its events, its exit code
 #[derive(Parser)]
@@ -81,7 +81,9 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         timeout: args.timeout.or(started.task.timeout),
     };
     let out = wrap::run(&mut store, &config, &started, &job, gate);
-    chain(&store, &started)?;
+    if let Err(e) = chain(&store, &started) {
+        cli::warn(env!("CARGO_BIN_NAME"), &format!("the next task waits for cron: {e:#}"));
+    }
     Ok(Answer::Code(out?.exit_code))
 }
 
@@ -94,33 +96,28 @@ fn assigned(store: &mut Store, name: &str) -> anyhow::Result<Started> {
 }
 
 fn by_hand(store: &mut Store, args: &Args, command: &[String]) -> anyhow::Result<Started> {
-    let task = match &args.task {
-        Some(id) => id.parse::<TaskId>().map_err(anyhow::Error::msg)?,
-        None => {
-            let provider = args.provider.clone().unwrap_or_else(|| "shell".into());
-            let task = NewTask {
-                content: command.join(" "),
-                provider,
-                max_attempts: 1,
-                accept: event::Evidence::Status,
-                hold: true,
-                ..Default::default()
-            };
-            let now = when::now();
-            store.enqueue(&[(&task, None)], now)?.first().context("no task")?.id
-        }
-    };
     let owner = proc::own();
-    let session = std::env::var("TMUX_PANE").ok().and_then(|pane| ctx::session_of(store, &pane));
+    let session = ctx::own_session(store)?;
     let open = Open {
-        task,
         session: session.as_ref().map(|s| s.id),
         incarnation: session.as_ref().map(|s| &s.incarnation),
         agent_session: None,
         owner: &owner,
         fed: false,
     };
-    store.begin_by_hand(&open, when::now())
+    if let Some(id) = &args.task {
+        let id: TaskId = id.parse().map_err(anyhow::Error::msg)?;
+        return store.begin_by_hand(id, &open, when::now());
+    }
+    let words: Vec<String> = command.iter().map(|w| quote::word(w)).collect();
+    let task = NewTask {
+        content: words.join(" "),
+        provider: args.provider.clone().unwrap_or_else(|| "shell".into()),
+        max_attempts: 1,
+        accept: event::Evidence::Status,
+        ..Default::default()
+    };
+    store.begin_new(&task, &open, when::now())
 }
 
 fn profile(config: &Config, args: &Args, started: &Started) -> anyhow::Result<Profile> {

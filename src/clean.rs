@@ -81,9 +81,13 @@ impl Secrets {
     /// Values shorter than four bytes are too common to be told from ordinary text.
     pub fn add(&mut self, name: &str, value: &str) {
         let mark = format!("[{name}]");
-        let escaped = serde_json::Value::from(value).to_string();
-        let inner = escaped[1..escaped.len() - 1].to_owned();
-        for v in [value.to_owned(), inner] {
+        let escaped = |v: &str| {
+            let text = serde_json::Value::from(v).to_string();
+            text[1..text.len() - 1].to_owned()
+        };
+        // a key of several lines is printed, and cut up, line by line
+        let parts = std::iter::once(value).chain(value.lines());
+        for v in parts.flat_map(|v| [v.to_owned(), escaped(v)]) {
             if v.len() >= 4 && !self.0.iter().any(|(k, _)| *k == v) {
                 self.0.push((v, mark.clone()));
             }

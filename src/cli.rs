@@ -135,13 +135,25 @@ pub fn print_records(
     let mut out = stdout();
     if json || !io::stdout().is_terminal() {
         for r in records {
-            writeln!(out, "{r}")?;
+            writeln!(out, "{}", without_controls(&r.to_string()))?;
         }
     } else {
         table(&mut out, records, columns)?;
     }
     out.flush()?;
     Ok(())
+}
+
+/// JSON in which DEL and C1 are escaped too: a terminal may act on them.
+fn without_controls(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+    text
 }
 
 /// An aligned table; every cell passes the sanitiser, long ones are cut at the terminal's width.

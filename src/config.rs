@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use regex::Regex;
 use serde::{Deserialize, Deserializer};
 
 use crate::provider::{self, Profile};
@@ -18,6 +19,9 @@ pub struct Config {
     pub sessions: Vec<String>,
     /// Shells without a line editor that may be typed into all the same: `["dash"]`.
     pub canonical_shells: Vec<String>,
+    /// Patterns of whole rows (up to the cursor) that are an empty prompt, for prompts that end in no common sign.
+    #[serde(deserialize_with = "patterns")]
+    pub prompts: Vec<Regex>,
     /// Runs prerequisites, shell tasks, and `--verify`.
     pub shell: Shell,
     pub policy: Policy,
@@ -123,6 +127,15 @@ pub struct ContextRules {
     pub allow_filters: bool,
     /// Let a repository's hooks and fsmonitor run on a switch.
     pub allow_hooks: bool,
+}
+
+fn patterns<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Regex>, D::Error> {
+    let whole = |p: &String| Regex::new(&format!("^(?:{p})$"));
+    Vec::<String>::deserialize(d)?
+        .iter()
+        .map(whole)
+        .collect::<Result<_, _>>()
+        .map_err(serde::de::Error::custom)
 }
 
 fn duration<'de, D: Deserializer<'de>>(d: D) -> Result<Ms, D::Error> {

@@ -43,6 +43,9 @@ fn one(store: &mut Store, id: TaskId, word: &Word, now: Ms) -> anyhow::Result<()
         Word::Cancel => cancel(store, id, now),
         Word::Retry => {
             let task = store.need_task(id)?;
+            if task.once {
+                bail!("task {id} was made by orch-wrap for one run: run that again");
+            }
             if task.state == State::Held {
                 bail!("task {id} is held: orch-ctl release {id}");
             }
@@ -76,31 +79,28 @@ fn one(store: &mut Store, id: TaskId, word: &Word, now: Ms) -> anyhow::Result<()
 
 /// What runs is asked to end by its owner, who keeps the record; without an owner the attempt ends here.
 fn cancel(store: &mut Store, id: TaskId, now: Ms) -> anyhow::Result<()> {
-    let closing = Closing {
-        task: Some(State::Cancelled),
-        state: Some(attempt::State::Cancelled),
-        reason: Some("cancelled by hand".into()),
-        ..Default::default()
-    };
-    let Some(open) = store.ask_cancel(id, "cancelled by hand")? else {
-        return store.decide(id, &closing, now);
-    };
-    let owner = open.owner.as_ref().filter(|o| !open.fed && proc::is_alive(o));
-    match (open.state, owner) {
-        (attempt::State::Running, Some(owner)) => {
+    const WHY: &str = "cancelled by hand";
+    let begun = Instant::now();
+    while let Some(open) = store.ask_cancel(id, WHY)? {
+        let owner = open.owner.as_ref().filter(|o| !open.fed && proc::is_alive(o));
+        if let (attempt::State::Running, Some(owner)) = (open.state, owner) {
             proc::signal(owner.pid, Signal::TERM);
-            await_end(store, &open)
+            return await_end(store, &open);
         }
-        _ => {
+        if store.cancel(&open, WHY, now)? {
+            // what outlived its owner
             for s in proc::carriers(&open.name.marks(store.path())) {
                 proc::signal(s.pid, Signal::TERM);
             }
-            if !store.close(&open, &closing, now)? {
-                bail!("task {id}: it moved meanwhile: look again");
-            }
-            Ok(())
+            return Ok(());
+        }
+        if begun.elapsed() > TO_END {
+            bail!("task {id}: it keeps moving: look again");
         }
     }
+    let closing =
+        Closing { task: Some(State::Cancelled), reason: Some(WHY.into()), ..Default::default() };
+    store.decide(id, &closing, now)
 }
 
 fn await_end(store: &Store, open: &OpenAttempt) -> anyhow::Result<()> {

@@ -80,15 +80,9 @@ fn by_hand(store: &mut Store, id: TaskId, number: Option<i64>) -> anyhow::Result
         return Ok(Bound { attempt, task, standing: Standing::Owner, refused: None });
     }
     let owner = proc::own();
-    let begun = Open {
-        task: id,
-        session: None,
-        incarnation: None,
-        agent_session: None,
-        owner: &owner,
-        fed: true,
-    };
-    let Started { attempt, task } = store.begin_by_hand(&begun, when::now())?;
+    let begun =
+        Open { session: None, incarnation: None, agent_session: None, owner: &owner, fed: true };
+    let Started { attempt, task } = store.begin_by_hand(id, &begun, when::now())?;
     Ok(Bound { attempt, task, standing: Standing::Owner, refused: None })
 }
 
@@ -155,6 +149,7 @@ pub fn feed(
     let mut oldest: Option<Instant> = None;
     let mut passed_on: Vec<u8> = Vec::new();
     let mut unread: Option<std::io::Error> = None;
+    let mut named = bound.attempt.agent_session.is_some();
     loop {
         let wait = oldest.map_or(Duration::from_secs(3600), |t| LATEST.saturating_sub(t.elapsed()));
         let next = lines.recv_timeout(wait);
@@ -182,10 +177,11 @@ pub fn feed(
                             end = Some(task_end.clone());
                         }
                         if read.standing == Standing::Owner
-                            && bound.attempt.agent_session.is_none()
+                            && !named
                             && let Some(id) = &e.session_id
                         {
                             store.bind_agent(&bound.attempt, id)?;
+                            named = true;
                         }
                     }
                     batch.push(read);
@@ -215,7 +211,11 @@ pub fn feed(
         let end = end.unwrap_or_else(no_outcome);
         let fed_by_hand = bound.attempt.fed;
         if fed_by_hand || end.evidence != Evidence::None {
-            conclude(store, config, &bound.attempt, &bound.task, &end, accept, None)?;
+            let verify = |command: &str| {
+                establish::run_in(&bound.task.context, config, command, &[], || None)
+            };
+            let ending = judge(&bound.task, end, accept, None, verify)?;
+            close(store, config, &bound.attempt, &bound.task, &ending)?;
         }
     }
     match unread {
@@ -313,19 +313,17 @@ fn read_line(bound: &Bound, line: &[u8]) -> Option<Line> {
     })
 }
 
-/// Moves an attempt by an end from the owner's channel. False: it has ended meanwhile, or has stronger evidence.
-pub fn conclude(
-    store: &mut Store,
-    config: &Config,
-    attempt: &OpenAttempt,
+/// What an end from the owner's channel comes to: whether its evidence is accepted, and whether `--verify` agrees.
+/// `run`: runs the verification, in the task's context.
+pub fn judge(
     task: &Task,
-    end: &End,
+    end: End,
     accept: Option<Evidence>,
     exit_code: Option<i64>,
-) -> anyhow::Result<bool> {
-    let now = when::now();
+    run: impl FnOnce(&str) -> Result<(), String>,
+) -> anyhow::Result<Ending> {
     let accept = accept.unwrap_or(task.accept);
-    let mut verdict = policy::verdict(end, now);
+    let mut verdict = policy::verdict(&end, when::now());
     let mut reason = end.reason.clone();
     if end.evidence < accept && !matches!(verdict, Verdict::Unknown { .. }) {
         let said = serde_json::to_value(end.outcome)?.as_str().unwrap_or_default().to_owned();
@@ -338,21 +336,20 @@ pub fn conclude(
         verdict = Verdict::Unknown { survivors: false };
     }
     if let (Verdict::Complete { .. }, Some(command)) = (&verdict, &task.verify)
-        && let Err(why) = establish::run_in(&task.context, config, command)
+        && let Err(why) = run(command)
     {
         verdict = Verdict::Failed;
         reason = Some(format!("verify failed: {why}"));
     }
-    let ending = Ending { verdict, reason, end: Some(end), exit_code };
-    close(store, config, attempt, task, &ending)
+    Ok(Ending { verdict, reason, end: Some(end), exit_code })
 }
 
 /// How an attempt ends, as its owner sees it.
-#[derive(Debug)]
-pub struct Ending<'a> {
+#[derive(Clone, Debug)]
+pub struct Ending {
     pub verdict: Verdict,
     pub reason: Option<String>,
-    pub end: Option<&'a End>,
+    pub end: Option<End>,
     pub exit_code: Option<i64>,
 }
 
@@ -366,7 +363,8 @@ pub fn close(
 ) -> anyhow::Result<bool> {
     let now = when::now();
     let account = config.profile(&task.provider).ok().and_then(|p| p.account);
-    let evidence = match (&e.verdict, e.end) {
+    let end = e.end.as_ref();
+    let evidence = match (&e.verdict, end) {
         (_, Some(end)) => end.evidence,
         (Verdict::Failed | Verdict::Cancelled, None) => Evidence::Exit,
         _ => Evidence::None,
@@ -378,8 +376,8 @@ pub fn close(
         account: account.as_deref(),
         reason: e.reason.clone(),
         evidence,
-        confidence: e.end.map(|end| end.confidence),
-        answer: e.end.and_then(|end| end.answer.clone()),
+        confidence: end.map(|end| end.confidence),
+        answer: end.and_then(|end| end.answer.clone()),
         exit_code: e.exit_code,
     };
     let closing = policy::settle(&ended, &e.verdict, &config.retry, now);

@@ -18,7 +18,7 @@ pub struct WorkTree {
 pub fn work_tree(dir: &Path) -> Option<WorkTree> {
     let dir = dir.canonicalize().ok()?;
     let top = dir.ancestors().find(|d| d.join(".git").symlink_metadata().is_ok())?;
-    let head = std::fs::read_to_string(git_dir(top)?.join("HEAD")).ok()?;
+    let head = read_small(&git_dir(top)?.join("HEAD"))?;
     let branch = match head.trim_end().strip_prefix("ref: refs/heads/") {
         Some(".invalid") => ask(top, &["symbolic-ref", "--quiet", "--short", "HEAD"]),
         Some(name) => Some(name.to_owned()),
@@ -33,8 +33,19 @@ fn git_dir(top: &Path) -> Option<PathBuf> {
     if dot.is_dir() {
         return Some(dot);
     }
-    let text = std::fs::read_to_string(&dot).ok()?;
+    let text = read_small(&dot)?;
     Some(top.join(text.trim_end().strip_prefix("gitdir: ")?))
+}
+
+/// A short regular file: whoever owns a directory above may have put a pipe there, which never ends.
+fn read_small(path: &Path) -> Option<String> {
+    use std::io::Read;
+    if !std::fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut text = String::new();
+    std::fs::File::open(path).ok()?.take(4096).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 /// What an attempt holds while it runs: the top level of the repository, or the directory itself.
@@ -49,6 +60,10 @@ pub fn tree(dir: &Path) -> PathBuf {
 /// would run. Changes nothing.
 pub fn check_switch(dir: &Path, branch: &str, rules: &ContextRules) -> anyhow::Result<()> {
     crate::context::check_branch(branch)?;
+    // before anything else: git status itself would run them on files that look changed
+    if !rules.allow_filters {
+        refuse_filters(dir, rules)?;
+    }
     let reference = format!("refs/heads/{branch}");
     if !run(dir, rules, &["show-ref", "--verify", "--quiet", "--", &reference])?.status.success() {
         bail!("no branch '{branch}' in {}", dir.display());
@@ -56,7 +71,14 @@ pub fn check_switch(dir: &Path, branch: &str, rules: &ContextRules) -> anyhow::R
     let status = run(
         dir,
         rules,
-        &["--no-optional-locks", "status", "--porcelain", "-z", "--untracked-files=no"],
+        &[
+            "--no-optional-locks",
+            "status",
+            "--porcelain",
+            "-z",
+            "--untracked-files=no",
+            "--ignore-submodules=dirty",
+        ],
     )?;
     if !status.status.success() {
         bail!("git status in {}: {}", dir.display(), first_line(&status.stderr));
@@ -65,9 +87,6 @@ pub fn check_switch(dir: &Path, branch: &str, rules: &ContextRules) -> anyhow::R
         let text = String::from_utf8_lossy(&status.stdout);
         let first = text.split('\0').next().unwrap_or_default();
         bail!("work tree {} is dirty ({}): commit or stash first", dir.display(), first.trim());
-    }
-    if !rules.allow_filters {
-        refuse_filters(dir, rules)?;
     }
     Ok(())
 }
@@ -112,12 +131,28 @@ fn run(dir: &Path, rules: &ContextRules, args: &[&str]) -> anyhow::Result<std::p
     if !rules.allow_hooks {
         command.args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]);
     }
-    command.args(args).output().context("git")
+    command.args(["-c", "submodule.recurse=false"]).args(args).output().context("git")
 }
 
 fn ask(dir: &Path, args: &[&str]) -> Option<String> {
     let out = git(dir).args(args).output().ok().filter(|o| o.status.success())?;
     Some(String::from_utf8(out.stdout).ok()?.trim_end().to_owned())
+}
+
+/// Variables that point git to another repository, work tree or configuration than the directory's own.
+pub fn redirects(name: &str) -> bool {
+    const EXACT: &[&str] = &[
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_COMMON_DIR",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_NAMESPACE",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_CEILING_DIRECTORIES",
+        "GIT_PREFIX",
+    ];
+    EXACT.contains(&name) || name.starts_with("GIT_CONFIG")
 }
 
 /// git in a directory, deaf to variables that would point it elsewhere.

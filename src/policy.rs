@@ -98,6 +98,9 @@ pub fn settle(e: &Ended, verdict: &Verdict, retry: &Retry, now: Ms) -> Closing {
             c.orphaned = *survivors;
         }
     }
+    if e.task.once && c.task == Some(task::State::Queued) {
+        (c.task, c.not_before) = (Some(task::State::Failed), None);
+    }
     c
 }
 

@@ -103,18 +103,20 @@ pub struct Session {
     pub condition: Condition,
     pub shell: Option<String>,
     pub place: Place,
-    /// The prompt: last row seen, at which line of the pane's history, and the row known to be empty.
     pub prompt: Prompt,
+    /// Until when nothing is typed there, because a line came to nothing.
+    pub avoid: Option<(Ms, String)>,
     pub last_active_at: Option<Ms>,
     pub last_group: Option<String>,
     pub seen_at: Option<Ms>,
 }
 
+/// What is known of a session's prompt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prompt {
-    pub row: Option<String>,
-    pub line: Option<i64>,
-    pub known: Option<String>,
+    /// What stood before the cursor when a person adopted the pane at its prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<String>,
 }
 
 /// The row at the cursor of a pane, as far as it tells an empty prompt from a draft.
@@ -122,42 +124,50 @@ pub struct Prompt {
 pub struct Row {
     pub before_cursor: String,
     pub after_cursor: String,
-    /// Lines of the pane above this one, history included: another number is another prompt.
-    pub line: i64,
 }
 
 /// Glyphs that end the prompts people use. `>` counts only behind a path or `@`: alone it is also PS2.
 const GLYPHS: &[char] = &['$', '#', '%', '❯', '➜', 'λ', '»', '›'];
 
 impl Prompt {
-    /// Takes in a row; the same text at two different prompts is learned as the empty one, since a draft
-    /// does not outlive the command it becomes.
-    pub fn learn(&mut self, row: &Row) {
+    /// A person adopts the pane as it is: what stands there now is its empty prompt, unless it is none of any kind.
+    pub fn adopt(row: &Row) -> Prompt {
         let text = row.before_cursor.trim_end();
-        let again = self.row.as_deref() == Some(text) && self.line.is_some_and(|l| l != row.line);
-        if again && !text.is_empty() && row.after_cursor.trim().is_empty() && !is_continuation(text)
-        {
-            self.known = Some(text.to_owned());
-        }
-        self.row = Some(text.to_owned());
-        self.line = Some(row.line);
+        let usable =
+            !text.is_empty() && !is_continuation(text) && row.after_cursor.trim().is_empty();
+        Prompt { adopted: (usable && !has_glyph(text)).then(|| text.to_owned()) }
     }
 
-    /// Whether nothing is typed at the cursor. An unknown prompt is not empty. `dir`: what the prompt may show of it is
-    /// no glyph.
-    pub fn is_empty(&self, row: &Row, dir: Option<&str>) -> Result<(), String> {
+    /// Whether nothing is typed at the cursor. An unknown prompt is not empty: a draft typed twice at the same prompt
+    /// looks just like one. `dir`: what the prompt may show of it is no glyph. `known`: whether the owner's config
+    /// says that a whole row is an empty prompt.
+    pub fn is_empty(
+        &self,
+        row: &Row,
+        dir: Option<&str>,
+        known: impl Fn(&str) -> bool,
+    ) -> Result<(), String> {
         let text = row.before_cursor.trim_end();
         if !row.after_cursor.trim().is_empty() {
             return Err(format!("text stands after the cursor: {:?}", row.after_cursor.trim()));
         }
-        if self.known.as_deref() == Some(text) || is_plain_prompt(&without_dir(text, dir)) {
+        if self.adopted.as_deref() == Some(text)
+            || known(text)
+            || is_plain_prompt(&without_dir(text, dir))
+        {
             return Ok(());
         }
         if text.is_empty() {
             return Err("no prompt stands before the cursor".into());
         }
-        Err(format!("not known to be an empty prompt, a draft may stand there: {text:?}"))
+        Err(format!(
+            "not known to be an empty prompt (see prompts in orch-config(5)), a draft may stand there: {text:?}"
+        ))
     }
+}
+
+fn has_glyph(text: &str) -> bool {
+    text.chars().any(|c| GLYPHS.contains(&c) || c == '>')
 }
 
 /// A row that ends with the first glyph in it: what is typed behind a prompt would stand after that glyph.
@@ -184,8 +194,12 @@ fn is_continuation(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn row(before: &str, line: i64) -> Row {
-        Row { before_cursor: before.into(), after_cursor: String::new(), line }
+    fn row(before: &str) -> Row {
+        Row { before_cursor: before.into(), after_cursor: String::new() }
+    }
+
+    fn no(_: &str) -> bool {
+        false
     }
 
     #[test]
@@ -200,7 +214,7 @@ mod tests {
             "host% ",
             "bash-5.2$ ",
         ] {
-            assert_eq!(p.is_empty(&row(ok, 1), None), Ok(()), "{ok}");
+            assert_eq!(p.is_empty(&row(ok), None, no), Ok(()), "{ok}");
         }
         for draft in [
             "$ ls",
@@ -211,44 +225,37 @@ mod tests {
             "$ a $",
             "$ls $",
         ] {
-            assert!(p.is_empty(&row(draft, 1), None).is_err(), "{draft}");
+            assert!(p.is_empty(&row(draft), None, no).is_err(), "{draft}");
         }
         for not in ["> ", "dquote> ", "cmdand quote> ", "", "➜  proj git:(main) ✗ "] {
-            assert!(p.is_empty(&row(not, 1), None).is_err(), "{not}");
+            assert!(p.is_empty(&row(not), None, no).is_err(), "{not}");
         }
     }
 
     #[test]
-    fn an_unusual_prompt_is_learned_from_two_prompts_and_a_standing_draft_is_not() {
-        let mut p = Prompt::default();
-        let odd = "➜  proj git:(main) ✗ ";
-        p.learn(&row(odd, 3));
-        p.learn(&row(odd, 3));
-        assert!(
-            p.is_empty(&row(odd, 3), None).is_err(),
-            "the same prompt seen twice proves nothing"
-        );
-        p.learn(&row(odd, 9));
-        assert_eq!(p.is_empty(&row(odd, 9), None), Ok(()));
-        assert!(p.is_empty(&row("➜  proj git:(main) ✗ make", 9), None).is_err());
-        for l in [1, 2] {
-            p.learn(&row("> ", l));
+    fn an_unusual_prompt_is_known_by_adoption_or_by_the_config_and_in_no_other_way() {
+        let p = Prompt::adopt(&row("odd prompt: "));
+        assert_eq!(p.is_empty(&row("odd prompt: "), None, no), Ok(()));
+        assert!(p.is_empty(&row("odd prompt: make"), None, no).is_err());
+        assert!(p.is_empty(&row("other prompt: "), None, no).is_err());
+        assert_eq!(p.is_empty(&row("other prompt: "), None, |t| t == "other prompt:"), Ok(()));
+        for never in ["> ", "", "$ touch x"] {
+            assert_eq!(Prompt::adopt(&row(never)), Prompt::default(), "{never}");
         }
-        assert!(p.is_empty(&row("> ", 3), None).is_err());
     }
 
     #[test]
     fn a_glyph_in_the_directorys_name_is_no_draft() {
         let p = Prompt::default();
         let dir = Some("/t/it's $(id) #1");
-        assert_eq!(p.is_empty(&row("root@vm /t/it's $(id) #1# ", 1), dir), Ok(()));
-        assert!(p.is_empty(&row("root@vm /t/it's $(id) #1# cat it's $(id) #1", 1), dir).is_err());
-        assert!(p.is_empty(&row("$ ls $(id) # ", 1), Some("/")).is_err());
+        assert_eq!(p.is_empty(&row("root@vm /t/it's $(id) #1# "), dir, no), Ok(()));
+        assert!(p.is_empty(&row("root@vm /t/it's $(id) #1# cat it's $(id) #1"), dir, no).is_err());
+        assert!(p.is_empty(&row("$ ls $(id) # "), Some("/"), no).is_err());
     }
 
     #[test]
     fn text_right_of_the_cursor_is_a_draft() {
-        let r = Row { before_cursor: "$ ".into(), after_cursor: "s".into(), line: 1 };
-        assert!(Prompt::default().is_empty(&r, None).is_err());
+        let r = Row { before_cursor: "$ ".into(), after_cursor: "s".into() };
+        assert!(Prompt::default().is_empty(&r, None, no).is_err());
     }
 }

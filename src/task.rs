@@ -96,6 +96,8 @@ pub struct Task {
     pub verify: Option<String>,
     pub accept: Evidence,
     pub not_before: Option<Ms>,
+    /// Made by orch-wrap for one run: never put on the queue.
+    pub once: bool,
     /// Attempts up to this number are forgiven: a person has retried since.
     pub forgiven: i64,
     pub created_at: Ms,

@@ -1,7 +1,7 @@
 //! tmux: one server, its panes, what stands on them, and the one way to type.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, bail};
@@ -142,7 +142,7 @@ impl Tmux {
         getrandom::fill(&mut random).map_err(|e| anyhow::anyhow!("random numbers: {e}"))?;
         let mark = format!("{} ", crate::context::hex(&random));
         let mut args: Vec<&str> = Vec::new();
-        let format = format!("{mark}#{{cursor_x}} #{{cursor_y}} #{{history_size}}");
+        let format = format!("{mark}#{{cursor_x}} #{{cursor_y}}");
         for p in panes {
             if !args.is_empty() {
                 args.push(";");
@@ -169,24 +169,34 @@ impl Tmux {
         Ok((0..panes.len()).map(|i| parts.get(i).and_then(|p| row(p))).collect())
     }
 
-    /// Types a line that holds no control character, and Enter. The leading blank goes first: a shell at a prompt
-    /// shows it, a line editor in a command mode moves nothing and so is found out before it acts on a letter.
-    pub fn type_line(&self, pane: &str, line: &str) -> anyhow::Result<Result<(), String>> {
+    /// Types a line that holds no control character, and Enter, where `seen` stands at the cursor. The leading blank goes
+    /// first: a shell at a prompt shows it behind what was seen, a line editor in a command mode moves nothing and so is
+    /// found out before it acts on a letter, and what a person types meanwhile shows too.
+    pub fn type_line(
+        &self,
+        pane: &str,
+        line: &str,
+        seen: &Row,
+    ) -> anyhow::Result<Result<(), String>> {
         anyhow::ensure!(
             line.starts_with(' ') && !crate::clean::has_control(line),
             "not a line to be typed"
         );
-        let cursor = || self.cursor(pane);
-        let before = cursor()?;
+        let wanted = format!("{} ", seen.before_cursor);
         self.send(pane, &["send-keys", "-l", "-t", pane, "--", " "])?;
         let begun = std::time::Instant::now();
-        while cursor()? == before {
-            if begun.elapsed() > std::time::Duration::from_millis(500) {
-                return Ok(
-                    Err("the shell does not take text (a command mode, or it hangs)".into()),
-                );
+        loop {
+            match self.rows(&[pane])?.pop().flatten() {
+                Some(row) if row.before_cursor == wanted => break,
+                Some(row) if row != *seen => return Ok(Err("somebody types there".into())),
+                None => return Ok(Err("its screen cannot be read".into())),
+                Some(_) if begun.elapsed() > std::time::Duration::from_millis(500) => {
+                    return Ok(Err(
+                        "the shell does not take text (a command mode, or it hangs)".into()
+                    ));
+                }
+                Some(_) => std::thread::sleep(std::time::Duration::from_millis(2)),
             }
-            std::thread::sleep(std::time::Duration::from_millis(2));
         }
         // a trailing ; would end the tmux command
         let rest = match line[1..].strip_suffix(';') {
@@ -198,17 +208,6 @@ impl Tmux {
             &["send-keys", "-l", "-t", pane, "--", &rest, ";", "send-keys", "-t", pane, "Enter"],
         )?;
         Ok(Ok(()))
-    }
-
-    fn cursor(&self, pane: &str) -> anyhow::Result<String> {
-        let out = self.run(&[
-            "display-message",
-            "-p",
-            "-t",
-            pane,
-            "#{cursor_x} #{cursor_y} #{history_size}",
-        ])?;
-        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
     }
 
     fn send(&self, pane: &str, args: &[&str]) -> anyhow::Result<()> {
@@ -248,26 +247,16 @@ fn parse(line: &str) -> Option<Pane> {
     })
 }
 
-/// `X Y HISTORY`, then the screen's rows.
+/// `X Y`, then the screen's rows.
 fn row(text: &str) -> Option<Row> {
     let mut lines = text.lines();
     let numbers: Vec<usize> = lines.next()?.split(' ').map_while(|n| n.parse().ok()).collect();
-    let [x, y, history] = numbers[..] else { return None };
+    let [x, y] = numbers[..] else { return None };
     let chars: Vec<char> = lines.nth(y).unwrap_or_default().chars().collect();
     let mut before: String = chars.iter().take(x).collect();
     // capture-pane drops trailing blanks
     before.extend(std::iter::repeat_n(' ', x.saturating_sub(chars.len())));
-    Some(Row {
-        before_cursor: before,
-        after_cursor: chars.iter().skip(x).collect(),
-        line: (history + y) as i64,
-    })
-}
-
-/// Whether a path could be a tmux socket of ours.
-pub fn is_socket(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    std::fs::metadata(path).is_ok_and(|m| m.file_type().is_socket())
+    Some(Row { before_cursor: before, after_cursor: chars.iter().skip(x).collect() })
 }
 
 /// `None`: tmux is not installed.

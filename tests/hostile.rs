@@ -298,3 +298,94 @@ fn output_with_escape_sequences_reaches_no_terminal_of_the_operators() {
     let answer = w.ok("orch-ls", &["--answer", &id]);
     assert_eq!(answer, "xyz");
 }
+
+#[test]
+fn a_repositorys_filter_does_not_run_even_to_look_at_it() {
+    let w = World::new();
+    let repo = w.repository("repo", &["work"]);
+    let ran = w.path("filter-ran");
+    std::fs::write(repo.join(".gitattributes"), "* filter=evil\n").expect("attributes");
+    w.git(&repo, &["add", ".gitattributes"]);
+    w.git(&repo, &["commit", "-q", "-m", "attributes"]);
+    w.git(&repo, &["config", "filter.evil.clean", &format!("touch {}; cat", ran.display())]);
+    // same size, other time: status has to look into it
+    std::fs::write(repo.join("file"), "two\n").expect("file");
+    let dir = repo.to_str().expect("UTF-8");
+    let id =
+        w.enqueue(&["--provider", "shell", "--hold", "--dir", dir, "--branch", "work", "true"]);
+    let checked = w.run("orch-ctx", &["verify", &id]);
+    assert_eq!(checked.code, 1);
+    assert!(checked.stdout.contains("filter.evil.clean would run"), "{}", checked.stdout);
+    let line = format!("eval \"$(orch-ctx shell {id} --shell bash)\"");
+    assert_ne!(feed(w.command("bash").args(["-c", &line]), b"").code, 0);
+    assert!(!ran.exists(), "the filter ran");
+}
+
+#[test]
+fn variables_of_the_pane_do_not_point_git_elsewhere() {
+    let mut w = World::new();
+    let (repo, other) = (w.repository("repo", &["work"]), w.repository("other", &[]));
+    w.env.push(("GIT_DIR".into(), other.join(".git").display().to_string()));
+    w.session("one", "bash", &w.path("home"));
+    let dir = repo.to_str().expect("UTF-8");
+    let id = w.enqueue(&[
+        "--provider",
+        "shell",
+        "--dir",
+        dir,
+        "--branch",
+        "work",
+        "git branch --show-current",
+    ]);
+    w.assign();
+    w.await_state(&id, "completed");
+    assert_eq!(w.ok("orch-ls", &["--answer", &id]), "work");
+}
+
+#[test]
+fn a_pipe_where_git_keeps_a_file_hangs_nobody() {
+    let w = World::new();
+    let dir = w.path("home");
+    std::fs::create_dir(dir.join(".git")).expect("directory");
+    w.command("mkfifo").arg(dir.join(".git/HEAD")).status().expect("mkfifo");
+    w.session("one", "bash", &dir);
+    w.enqueue(&["--provider", "shell", "true"]);
+    w.assign_until("1", "completed");
+}
+
+#[test]
+fn a_secret_of_several_lines_is_taken_out_line_by_line_and_from_every_field() {
+    let mut w = World::new();
+    std::fs::write(w.path("key"), "-----BEGIN-----\nfirstline4711\nsecond4712\n").expect("key");
+    let record = json!({"type": "result", "subtype": "success", "is_error": false, "terminal_reason": "completed",
+        "num_turns": 2, "session_id": "s", "result": "I could not log in with firstline4711."});
+    let agent = w.script("agent", &format!("#!/bin/sh\ncat >/dev/null\necho '{record}'\n"));
+    w.config(&format!(
+        "[provider.a]\ndriver = 'command'\ncommand = ['{}']\ncontent = 'stdin'\nformat = 'claude'\n",
+        agent.display()
+    ));
+    w.env.push(("X".into(), "y".into()));
+    w.session("one", "bash", &w.path("home"));
+    let id = w.enqueue(&[
+        "--provider",
+        "a",
+        "--env-from",
+        &format!("KEY=file:{}", w.text("key")),
+        "log in",
+    ]);
+    w.assign();
+    let t = w.await_state(&id, "completed");
+    assert!(t["note"].is_string(), "{t}");
+    w.await_quiet();
+    for name in ["orch.db", "orch.db-wal"] {
+        let bytes = std::fs::read(w.path(name)).unwrap_or_default();
+        assert!(!bytes.windows(13).any(|b| b == b"firstline4711"), "in {name}");
+    }
+}
+
+#[test]
+fn a_hook_that_cannot_be_read_vetoes_nothing() {
+    let w = World::new();
+    let ran = feedback(&w, &["--hook", "claude"], &[], "not a hook\n");
+    assert!(ran.code < 2, "{}", ran.stderr);
+}

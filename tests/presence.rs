@@ -1,5 +1,7 @@
 //! Panes that are not at an empty prompt: nothing is typed, the reason is shown, what stands there is untouched.
 
+use std::path::Path;
+
 use crate::support::world::{World, lines, until};
 
 /// Puts a pane into a condition, and wants it refused with that reason and left as it was.
@@ -141,6 +143,7 @@ fn an_empty_line_in_vi_command_mode_takes_no_command() {
         if shell != "fish" {
             // fish without its configuration has no way back to inserting
             w.type_text("one", "i");
+            w.ok("orch-ctl", &["resume", "one"]);
             w.assign_until("1", "completed");
         }
     }
@@ -177,22 +180,73 @@ fn copy_mode_input_off_and_synchronized_panes_are_not_typed_into() {
 }
 
 #[test]
-fn an_unusual_prompt_is_learned_from_two_prompts() {
+fn an_unusual_prompt_is_known_by_adoption_or_by_the_config() {
     let w = World::new();
     w.session("one", "PS1='odd prompt: ' exec bash --norc --noprofile", &w.path("home"));
     w.await_screen("one", "odd prompt:");
+    w.ok("orch-ctx", &["forget", "one"]);
+    w.ok("orch-ctx", &["adopt", "one"]);
+    let id = w.enqueue(&["--provider", "shell", "true"]);
+    w.assign_until(&id, "completed");
+    w.pane("two", "PS1='strange: ' exec bash --norc --noprofile", &w.path("home"));
+    w.config("sessions = ['two']\n");
+    w.await_screen("two", "strange:");
+    let bound = w.enqueue(&["--provider", "shell", "--session", "two", "true"]);
+    w.assign();
+    assert_eq!(w.state(&bound), "queued", "a pane adopted by pattern is looked at by nobody");
+    w.config("sessions = ['two']\nprompts = ['strange:']\n");
+    w.assign_until(&bound, "completed");
+}
+
+#[test]
+fn a_draft_typed_at_two_prompts_is_not_taken_for_one() {
+    let w = World::new();
+    w.session("one", "bash", &w.path("home"));
+    let ran = w.path("draft-ran");
     w.enqueue(&["--provider", "shell", "true"]);
+    for round in 0..2 {
+        w.type_text("one", &format!("touch {}", ran.display()));
+        until("the draft", || {
+            let n = w.screen("one").matches("draft-ran").count();
+            if n > round { Ok(()) } else { Err(n.to_string()) }
+        });
+        w.assign();
+        w.key("one", if round == 0 { "C-c" } else { "Left" });
+    }
+    w.assign();
+    assert_eq!(w.sql("select count(*) from attempts"), "0");
+    assert!(!ran.exists());
+}
+
+#[test]
+fn a_respawned_pane_keeps_its_slot() {
+    let w = World::new();
+    let pane = w.session("one", "bash", &w.path("home"));
+    w.tmux(&["respawn-pane", "-k", "-t", &pane, "PS1='$ ' exec bash --norc --noprofile"]);
+    w.enqueue(&["--provider", "shell", "true"]);
+    assert_eq!(w.assign_until("1", "completed")["ran_in"], "one");
+}
+
+#[test]
+fn a_pane_in_which_a_line_came_to_nothing_is_left_alone_for_a_while() {
+    let w = World::new();
+    let home = w.path("home");
+    // a shell that may not run a program by its path
+    w.session("sick", "PS1='$ ' exec bash --norc --noprofile -r", &home);
+    w.await_screen("sick", "$");
+    w.await_idle("sick");
+    let dir = home.to_str().expect("UTF-8");
+    let id = w.enqueue(&["--provider", "shell", "--dir", dir, "true"]);
+    let did = w.assign();
+    assert_eq!(did[0]["did"], "revoked", "{did:?}");
+    let lines_typed = w.screen("sick").matches("orch-wrap").count();
     let out = lines(&w.run("orch-assign", &["--explain"]).stdout);
-    assert!(
-        out[0]["filter"].as_str().expect("a filter").contains("not known to be an empty prompt"),
-        "{out:?}"
-    );
-    w.key("one", "Enter");
-    until("a second prompt", || {
-        let n = w.screen("one").matches("odd prompt:").count();
-        if n == 2 { Ok(()) } else { Err(n.to_string()) }
-    });
-    w.assign_until("1", "completed");
+    assert!(out[0]["filter"].as_str().expect("a filter").starts_with("avoided until"), "{out:?}");
+    assert_eq!(w.screen("sick").matches("orch-wrap").count(), lines_typed);
+    w.session("well", "bash", Path::new("/"));
+    assert_eq!(w.assign_until(&id, "completed")["ran_in"], "well");
+    w.ok("orch-ctl", &["resume", "sick"]);
+    assert_eq!(w.sql("select count(*) from sessions where avoid_until is not null"), "0");
 }
 
 #[test]

@@ -224,3 +224,79 @@ fn cancel_interrupts_what_runs_and_keeps_the_session() {
     let next = w.enqueue(&["--provider", "shell", "true"]);
     w.assign_until(&next, "completed");
 }
+
+#[test]
+fn a_cancelled_task_stays_cancelled_also_when_its_orch_wrap_is_killed() {
+    let w = World::new();
+    w.session("one", "bash", &w.path("home"));
+    let id = w.enqueue(&["--provider", "shell", "trap '' TERM HUP; while :; do sleep 0.05; done"]);
+    w.assign();
+    let pid = wrap_pid(&w, &id);
+    let mut cancel = spawn(&w, "orch-ctl", &["cancel", &id], &[]);
+    until("the cancel to be asked", || {
+        let asked = w.sql("select count(*) from attempts where cancel_asked is not null");
+        if asked == "1" { Ok(()) } else { Err(asked) }
+    });
+    w.command("kill").args(["-KILL", &pid]).status().expect("kill");
+    until("what ignores its end to be ended", || {
+        let out = w.command("pgrep").args(["-f", "trap '' TERM HUP"]).output().expect("pgrep");
+        for p in String::from_utf8_lossy(&out.stdout).lines() {
+            w.command("kill").args(["-KILL", p]).status().expect("kill");
+        }
+        if out.stdout.is_empty() { Ok(()) } else { Err("still there".into()) }
+    });
+    w.assign_until(&id, "cancelled");
+    cancel.wait().expect("ends");
+}
+
+#[test]
+fn a_cancel_at_any_moment_of_a_start_runs_nothing_afterwards() {
+    let w = World::new();
+    w.session("one", "bash", &w.path("home"));
+    let log = w.text("log");
+    for round in 0..8u64 {
+        let id = w.enqueue(&["--provider", "shell", &format!("sleep 3; echo {round} >> {log}")]);
+        w.await_quiet();
+        w.await_idle("one");
+        let mut pass = spawn(&w, "orch-assign", &[], &[]);
+        std::thread::sleep(std::time::Duration::from_millis(5 * round));
+        w.run("orch-ctl", &["cancel", &id]);
+        pass.wait().expect("ends");
+        w.assign();
+        w.await_state(&id, "cancelled");
+    }
+    assert!(!std::path::Path::new(&log).exists(), "a cancelled task ran to its end");
+}
+
+#[test]
+fn a_chain_pass_does_not_switch_the_branch_under_a_busy_neighbour() {
+    let w = World::new();
+    let repo = w.repository("repo", &["dev"]);
+    w.session("human", "bash", &repo);
+    w.session("one", "bash", &w.path("home"));
+    let first = w.enqueue(&["--provider", "shell", "--session", "one", "sleep 1"]);
+    w.assign();
+    w.await_state(&first, "running");
+    w.type_text("human", "sleep 4718");
+    w.key("human", "Enter");
+    let dir = repo.to_str().expect("UTF-8");
+    let id = w.enqueue(&[
+        "--provider",
+        "shell",
+        "--session",
+        "one",
+        "--dir",
+        dir,
+        "--branch",
+        "dev",
+        "true",
+    ]);
+    w.await_state(&first, "completed");
+    w.await_quiet();
+    assert_eq!(
+        (w.state(&id).as_str(), w.git(&repo, &["branch", "--show-current"]).as_str()),
+        ("queued", "main")
+    );
+    w.key("human", "C-c");
+    w.assign_until(&id, "completed");
+}

@@ -33,6 +33,7 @@ fn session(id: i64, dir: &str, branch: Option<&str>) -> Session {
             tree: Some(dir.into()),
         },
         prompt: Default::default(),
+        avoid: None,
         last_active_at: None,
         last_group: None,
         seen_at: None,
@@ -60,6 +61,7 @@ fn task(id: i64, dir: Option<&str>, branch: Option<&str>) -> Task {
         verify: None,
         accept: Evidence::Status,
         not_before: None,
+        once: false,
         forgiven: 0,
         created_at: NOW,
     }
@@ -249,6 +251,18 @@ fn every_filter_has_its_reason() {
         &[],
         None,
         "copy mode",
+    );
+    check(
+        with(&|s| s.avoid = Some((NOW + 1, "odd".into()))),
+        wanted(&t),
+        world(),
+        &[],
+        None,
+        "avoided until",
+    );
+    assert_eq!(
+        reason(&with(&|s| s.avoid = Some((NOW, "odd".into()))), &wanted(&t), &world(), &[], None),
+        ""
     );
     check(with(&|s| s.shell = None), wanted(&t), world(), &[], None, "provider");
     check(fine.clone(), wanted(&t), world(), &[], Some("task 4 is waiting there"), "busy: task 4");

@@ -111,3 +111,99 @@ fn many_events_are_kept_in_batches() {
     // one commit per event took longer by two orders of magnitude: this is no timing, but a wall it cannot reach
     assert!(begun.elapsed().as_secs() < 60);
 }
+
+#[test]
+fn by_hand_a_tree_that_another_attempt_holds_is_refused() {
+    let w = World::new();
+    let repo = w.repository("repo", &["dev"]);
+    w.session("one", "bash", &w.path("home"));
+    let stop = w.text("stop");
+    let dir = repo.to_str().expect("UTF-8");
+    let wait = format!("until test -e {stop}; do sleep 0.05; done; git branch --show-current");
+    let first = w.enqueue(&["--provider", "shell", "--dir", dir, "--branch", "main", &wait]);
+    let second =
+        w.enqueue(&["--provider", "shell", "--hold", "--dir", dir, "--branch", "dev", "true"]);
+    w.assign();
+    w.await_state(&first, "running");
+    let ran = w.run("orch-wrap", &["--task", &second, "--", "true"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("task 1 works in"), "{}", ran.stderr);
+    std::fs::write(&stop, "").expect("stop");
+    w.await_state(&first, "completed");
+    assert_eq!(w.ok("orch-ls", &["--answer", &first]), "main");
+}
+
+#[test]
+fn what_was_run_by_hand_is_never_put_on_the_queue() {
+    let w = World::new();
+    let say = "echo 'usage limit reached, resets at 3pm'; exit 1";
+    let ran = w.run("orch-wrap", &["--", "sh", "-c", say]);
+    assert_eq!(ran.code, 1);
+    let t = w.task("1");
+    assert_eq!((t["state"].as_str(), t["not_before"].as_str()), (Some("failed"), None), "{t}");
+    let words = "sh -c 'echo '\\''usage limit reached, resets at 3pm'\\''; exit 1'";
+    assert_eq!(t["content"], words, "quoted word by word");
+    let ran = w.run("orch-ctl", &["retry", "1"]);
+    assert!(ran.code == 2 && ran.stderr.contains("run that again"), "{}", ran.stderr);
+}
+
+#[test]
+fn inside_an_attempt_a_command_is_a_task_of_its_own() {
+    let w = World::new();
+    w.session("one", "bash", &w.path("home"));
+    let id = w.enqueue(&[
+        "--provider",
+        "shell",
+        "orch-wrap -- sh -c 'echo inner; exit 4'; echo code=$?",
+    ]);
+    w.assign();
+    w.await_state(&id, "completed");
+    assert!(w.ok("orch-ls", &["--answer", &id]).contains("code=4"));
+    assert_eq!(w.task("2")["exit_code"], 4);
+}
+
+#[test]
+fn an_unknown_provider_begins_nothing() {
+    let w = World::new();
+    let ran = w.run("orch-wrap", &["--provider", "nosuch", "--", "true"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("no provider 'nosuch'"), "{}", ran.stderr);
+    assert_eq!(w.sql("select count(*) from tasks"), "0");
+}
+
+#[test]
+fn a_database_that_is_busy_at_the_end_takes_the_end_later() {
+    use rustix::fs::{FlockOperation, flock};
+    let w = World::new();
+    w.session("one", "bash", &w.path("home"));
+    let stop = w.text("stop");
+    let id =
+        w.enqueue(&["--provider", "shell", &format!("until test -e {stop}; do sleep 0.05; done")]);
+    w.assign();
+    w.await_state(&id, "running");
+    let lock = std::fs::File::open(w.path("orch.db.lock")).expect("lock");
+    flock(&lock, FlockOperation::LockExclusive).expect("locked");
+    std::fs::write(&stop, "").expect("stop");
+    // longer than a writer waits for its turn
+    w.await_screen("one", "tried again until it is written");
+    flock(&lock, FlockOperation::Unlock).expect("unlocked");
+    w.await_state(&id, "completed");
+}
+
+#[test]
+fn a_long_script_is_run_whole_or_not_at_all() {
+    let w = World::new();
+    w.session("one", "bash", &w.path("home"));
+    let lines: String = (0..20_000).map(|i| format!("x={i}\n")).collect();
+    let id = w.enqueue(&["--provider", "shell", "true"]);
+    let ran = w.run_with_input(
+        "orch-enqueue",
+        &["--provider", "shell"],
+        format!("echo begun\n{lines}echo $x ended\n").as_bytes(),
+    );
+    w.assign();
+    w.await_state(&id, "completed");
+    let id = ran.stdout.trim();
+    w.assign_until(id, "completed");
+    assert_eq!(w.ok("orch-ls", &["--answer", id]), "begun\n19999 ended");
+}

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use crate::attempt::State;
 use crate::config::Config;
 use crate::quote::{self, Shell};
-use crate::session::{Condition, Session};
+use crate::session::{Condition, Row, Session};
 use crate::store::{OpenAttempt, Store};
 use crate::tmux::Tmux;
 use crate::when;
@@ -32,31 +32,59 @@ fn line(
     Ok(format!(" {cd}{} --db {} --task {}", text(wrap)?, text(db)?, a.name))
 }
 
+/// What came of handing an attempt over.
+#[derive(Debug)]
+pub enum Handed {
+    /// The line is typed.
+    Typed,
+    /// Nothing was typed: why.
+    Not(String),
+    /// A line was begun, or a blank, and came to nothing: why. The session is to be left alone for a while.
+    InVain(String),
+}
+
 /// Types the line into the attempt's pane, if that is still what was claimed and at an empty prompt.
-/// The reason, where nothing was typed or nothing can have come of it.
 pub fn hand_over(
     store: &mut Store,
     config: &Config,
     session: &Session,
     a: &OpenAttempt,
     dir: Option<&str>,
-) -> anyhow::Result<Result<(), String>> {
-    let Some(seen) = sync::glance(session, config)? else {
-        return Ok(Err("its pane is gone".into()));
-    };
-    if seen.incarnation != session.incarnation {
-        return Ok(Err("another process fills the pane now".into()));
-    }
-    if seen.condition != Condition::Idle {
-        return Ok(Err(format!("no longer idle: {}", seen.condition.why().unwrap_or("dead"))));
-    }
-    let shell: Shell = seen.shell.unwrap_or_default().parse().map_err(anyhow::Error::msg)?;
-    let line = line(shell, dir, &proc::sibling("orch-wrap")?, store.path(), a)?;
+) -> anyhow::Result<Handed> {
+    // marked first: the last look comes right before the first byte, and waits for no database
     if !store.mark_sending(a, when::now())? {
-        return Ok(Err("the claim was taken back".into()));
+        return Ok(Handed::Not("the claim was taken back".into()));
     }
+    let wrap = proc::sibling("orch-wrap")?;
+    let (seen, shell) = match ready(session, config) {
+        Ok(ready) => ready,
+        Err(why) => return Ok(Handed::Not(why)),
+    };
+    let line = line(shell, dir, &wrap, store.path(), a)?;
     stop_for_test("sending");
-    Tmux::at(&session.incarnation.socket).type_line(&session.incarnation.pane_id, &line)
+    // a server that dies meanwhile is this session's trouble, not the pass's
+    match Tmux::at(&session.incarnation.socket).type_line(
+        &session.incarnation.pane_id,
+        &line,
+        &seen,
+    ) {
+        Ok(Ok(())) => Ok(Handed::Typed),
+        Ok(Err(why)) => Ok(Handed::InVain(why)),
+        Err(e) => Ok(Handed::InVain(format!("{e:#}"))),
+    }
+}
+
+/// The row at the cursor of a pane that is what was claimed, and at an empty prompt.
+fn ready(session: &Session, config: &Config) -> Result<(Row, Shell), String> {
+    let seen = sync::glance(session, config).map_err(|e| format!("{e:#}"))?;
+    let seen = seen.ok_or("its pane is gone")?;
+    if seen.incarnation != session.incarnation {
+        return Err("another process fills the pane now".into());
+    }
+    match (seen.condition, seen.row, seen.shell) {
+        (Condition::Idle, Some(row), Some(shell)) => Ok((row, shell.parse()?)),
+        (condition, _, _) => Err(format!("no longer idle: {}", condition.why().unwrap_or("dead"))),
+    }
 }
 
 /// Waits until orch-wrap has begun each attempt; takes the others back, so that a late line is refused.

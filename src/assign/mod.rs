@@ -17,6 +17,7 @@ use crate::store::{Candidates, Claim, Claimed, OpenAttempt, Store};
 use crate::task::Task;
 use crate::when::{self, Ms};
 use crate::{git, proc};
+use deliver::Handed;
 
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -40,6 +41,9 @@ pub struct Pass {
     pub sessions: usize,
 }
 
+/// How long a session is left alone in which a typed line came to nothing.
+const AVOID: Ms = 5 * 60_000;
+
 /// Each claim that another pass wins sends the choice back, so often at most.
 const ROUNDS: usize = 8;
 
@@ -53,7 +57,9 @@ pub fn pass(store: &mut Store, config: &Config, options: &Options) -> anyhow::Re
     let sessions = sync::sync(store, config, which, now)?;
     pass.sessions = sessions.len();
     if !options.dry_run && options.session.is_none() {
-        store.note_fact("last_pass", now)?;
+        if store.fact("last_pass")?.is_none_or(|t| now - t > sync::SEEN_EVERY) {
+            store.note_fact("last_pass", now)?;
+        }
     }
     let profiles = config.profiles()?;
     let mut most = options.limit.unwrap_or(usize::MAX);
@@ -84,6 +90,9 @@ pub fn pass(store: &mut Store, config: &Config, options: &Options) -> anyhow::Re
         match outcome {
             Ok(()) => pass.started += 1,
             Err(why) => {
+                if let Some(id) = a.session {
+                    store.avoid(id, &why, when::now() + AVOID)?;
+                }
                 record["did"] = "revoked".into();
                 record["reason"] = why.into();
             }
@@ -153,6 +162,10 @@ fn start_some(
             break;
         }
         let (task, session) = (&tasks[i], slots[j].session);
+        if switches(task) && options.session.is_some() {
+            // of the other sessions only an old look is at hand, and one of them may work in that tree
+            sync::sync(store, config, Which::All, when::now())?;
+        }
         let agent_session = uuid()?;
         let account = account(&task.provider);
         let claim = Claim {
@@ -172,23 +185,24 @@ fn start_some(
             }
         };
         deliver::stop_for_test("claimed");
-        match deliver::hand_over(
-            store,
-            config,
-            session,
-            &attempt,
-            task.context.working_dir.as_deref(),
-        )? {
-            Ok(()) => {
+        let dir = task.context.working_dir.as_deref();
+        let why = match deliver::hand_over(store, config, session, &attempt, dir)? {
+            Handed::Typed => {
                 deliver::stop_for_test("typed");
                 *most -= 1;
                 round.sent.push(*attempt);
+                continue;
             }
-            Err(why) => {
-                store.revoke(&attempt, &why, when::now())?;
-                pass.records.push(json!({"did": "refused", "task": task.id, "session": session.name, "reason": why}));
+            Handed::Not(why) => why,
+            Handed::InVain(why) => {
+                store.avoid(session.id, &why, when::now() + AVOID)?;
+                why
             }
-        }
+        };
+        store.revoke(&attempt, &why, when::now())?;
+        pass.records.push(
+            json!({"did": "refused", "task": task.id, "session": session.name, "reason": why}),
+        );
     }
     Ok(round)
 }

@@ -1,7 +1,11 @@
 //! Establishes a task's context, or says why it cannot be; and verifies it in the shell that will run the task.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
 
 use crate::clean::Secrets;
 use crate::config::Config;
@@ -106,9 +110,16 @@ pub fn verify(context: &Context, pid: i64) -> Result<(), String> {
     }
 }
 
-/// Runs a command in a context that was established before: its directory, environment, prerequisites. What it prints
-/// goes to stderr: standard output may be a record.
-pub fn run_in(context: &Context, config: &Config, command: &str) -> Result<(), String> {
+/// Runs a command in a context that was established before: its directory, environment, prerequisites, and `marks`
+/// besides. What it prints goes to stderr: standard output may be a record. `stop` is asked now and then; what it
+/// says ends the command.
+pub fn run_in(
+    context: &Context,
+    config: &Config,
+    command: &str,
+    marks: &[(String, String)],
+    mut stop: impl FnMut() -> Option<String>,
+) -> Result<(), String> {
     let environment = environment(context, config)?;
     let mut script = String::new();
     for p in &context.prerequisites {
@@ -116,18 +127,46 @@ pub fn run_in(context: &Context, config: &Config, command: &str) -> Result<(), S
     }
     script.push_str(&format!("eval {}\n", word(command)));
     let mut shell = Command::new(&config.shell.0);
-    shell
-        .arg("-c")
-        .arg(script)
-        .envs(environment.pairs)
-        .stdin(Stdio::null())
-        .stdout(std::io::stderr());
+    shell.arg("-c").arg(script).envs(environment.pairs).envs(marks.iter().cloned());
+    shell.stdin(Stdio::null()).stdout(std::io::stderr()).process_group(0);
+    without_redirects(&mut shell, context);
     if let Some(dir) = &context.working_dir {
         shell.current_dir(dir);
     }
-    match shell.status() {
-        Ok(s) if s.success() => Ok(()),
-        Ok(s) => Err(format!("{s}: {command}")),
-        Err(e) => Err(format!("{}: {e}", config.shell.0)),
+    let failed = |e: std::io::Error| format!("{}: {e}", config.shell.0);
+    let mut child = shell.spawn().map_err(failed)?;
+    let mut stopped: Option<(String, Instant)> = None;
+    loop {
+        if let Some(status) = child.try_wait().map_err(failed)? {
+            return match stopped {
+                Some((why, _)) => Err(format!("{why}: {command}")),
+                None if status.success() => Ok(()),
+                None => Err(format!("{status}: {command}")),
+            };
+        }
+        match &stopped {
+            None => {
+                if let Some(why) = stop() {
+                    proc::signal_group(i64::from(child.id()), Signal::TERM);
+                    stopped = Some((why, Instant::now()));
+                }
+            }
+            Some((_, since)) if since.elapsed() > Duration::from_secs(2) => {
+                proc::signal_group(i64::from(child.id()), Signal::KILL);
+            }
+            Some(_) => {}
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The pane's own variables must not point git away from the directory that was verified, unless the context says so.
+pub fn without_redirects(command: &mut Command, context: &Context) {
+    for (name, _) in std::env::vars_os() {
+        if let Some(n) =
+            name.to_str().filter(|n| git::redirects(n) && !context.env.contains_key(*n))
+        {
+            command.env_remove(n);
+        }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::context::{self, Context};
 use crate::quote::{Shell, word};
-use crate::session::{Prompt, Session};
+use crate::session::{Condition, Prompt, Session};
 use crate::store::{Seen, Store};
 use crate::task::Task;
 use crate::tmux::{Listing, Pane, Tmux};
@@ -120,12 +120,18 @@ pub fn adopt(
         if context_name(slot).is_err() {
             bail!("session name {slot:?}: control characters are refused: give --name");
         }
-        let seen = sync::look(&tmux, &listing.socket, &[(pane, Prompt::default())], config)?;
-        let seen = seen
-            .into_iter()
-            .next()
-            .flatten()
-            .with_context(|| format!("pane {}: it is dead", pane.id))?;
+        let look = |prompt: Prompt| -> anyhow::Result<Seen> {
+            let seen = sync::look(&tmux, &listing.socket, &[(pane, prompt)], config)?;
+            seen.into_iter()
+                .next()
+                .flatten()
+                .with_context(|| format!("pane {}: it is dead", pane.id))
+        };
+        let seen = look(Prompt::default())?;
+        let seen = match &seen.row {
+            Some(row) => look(Prompt::adopt(row))?,
+            None => seen,
+        };
         store.adopt(slot, provider, &seen, now)?;
     }
     Ok(chosen.into_iter().map(|(_, slot)| slot).collect())
@@ -135,12 +141,24 @@ fn context_name(name: &str) -> Result<(), ()> {
     if name.is_empty() || crate::clean::has_control(name) { Err(()) } else { Ok(()) }
 }
 
-/// The adopted session that a pane of `$TMUX` fills.
-pub fn session_of(store: &Store, pane: &str) -> Option<Session> {
-    let tmux = std::env::var("TMUX").ok()?;
-    let socket = tmux.rsplitn(3, ',').last()?;
-    let fills = |s: &Session| s.incarnation.socket == socket && s.incarnation.pane_id == pane;
-    store.sessions().ok()?.into_iter().find(fills)
+/// The adopted session whose pane this process runs in, unless an attempt has it already.
+pub fn own_session(store: &Store) -> anyhow::Result<Option<Session>> {
+    let (Ok(tmux), Ok(pane)) = (std::env::var("TMUX"), std::env::var("TMUX_PANE")) else {
+        return Ok(None);
+    };
+    let mut parts = tmux.rsplitn(3, ',');
+    let server = parts.nth(1).and_then(|n| n.parse::<i64>().ok());
+    let socket = parts.next().unwrap_or_default();
+    let fills = |s: &Session| {
+        let i = &s.incarnation;
+        i.socket == socket
+            && i.pane_id == pane
+            && Some(i.server_pid) == server
+            && s.condition != Condition::Dead
+    };
+    let Some(session) = store.sessions()?.into_iter().find(fills) else { return Ok(None) };
+    let occupied = store.attempt_of_pane(socket, &pane)?.is_some();
+    Ok((!occupied).then_some(session))
 }
 
 /// Why a task's context could not be established (in that session); empty: it could.
@@ -222,14 +240,19 @@ pub fn shell_code(task: &Task, shell: Shell) -> anyhow::Result<String> {
     Ok(format!("{}\n", steps.join(and)))
 }
 
-/// The same care as orch-wrap's own switch.
+/// A switch that runs nothing of the repository's own, makes no branch, and carries no edit over.
 fn switch_code(branch: &str, shell: Shell) -> String {
+    const GIT: &str =
+        "git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c submodule.recurse=false";
     let (open, close) = if shell == Shell::Fish { ("begin;", "; end") } else { ("{", "; }") };
-    let clean = "test -z \"$(git --no-optional-locks status --porcelain --untracked-files=no)\"";
-    let switch = "git -c core.hooksPath=/dev/null -c core.fsmonitor=false switch --no-guess --no-overwrite-ignore \
-                  --end-of-options";
+    let no_filters = "test -z \"$(git config --local --includes --name-only --get-regexp '^filter\\.' | grep -v '^filter\\.lfs\\.')\"";
+    let clean = format!(
+        "test -z \"$({GIT} --no-optional-locks status --porcelain --untracked-files=no --ignore-submodules=dirty)\""
+    );
+    let switch = format!("{GIT} switch --no-guess --no-overwrite-ignore --end-of-options {branch}");
     format!(
-        "{open} test \"$(git symbolic-ref --quiet --short HEAD)\" = {branch} || {open} {clean} && {switch} {branch}{close}{close}"
+        "{open} test \"$(git symbolic-ref --quiet --short HEAD)\" = {branch} || \
+         {open} {no_filters} && {clean} && {switch}{close}{close}"
     )
 }
 

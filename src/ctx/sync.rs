@@ -12,6 +12,9 @@ use crate::tmux::{Listing, Pane, Tmux};
 use crate::when::Ms;
 use crate::{git, proc};
 
+/// How often an unchanged session is written down as seen.
+pub const SEEN_EVERY: Ms = 30_000;
+
 /// Which sessions to look at.
 #[derive(Clone, Copy, Debug)]
 pub enum Which<'a> {
@@ -62,13 +65,23 @@ pub fn sync(
         // another socket's silence proves nothing: dead is who is missing from his own server's list, or whose server is
         let gone = match listings.get(&s.incarnation.socket) {
             Some(l) => still_there(s, l).is_none(),
-            None => proc::stat(s.incarnation.server_pid).is_none(),
+            None => {
+                s.incarnation.boot_id != proc::boot_id()
+                    || proc::stat(s.incarnation.server_pid).is_none()
+            }
         };
         if gone && s.condition != Condition::Dead {
             looks.push((s.name.clone(), None));
         }
     }
-    store.see(&looks, now)?;
+    let fresh: Vec<_> = looks
+        .iter()
+        .filter(|(name, seen)| is_news(&before, name, seen.as_ref(), now))
+        .cloned()
+        .collect();
+    if !fresh.is_empty() {
+        store.see(&fresh, now)?;
+    }
     note_changes(store, &before, &looks, now)?;
     if let Which::All = which {
         adopt_by_pattern(store, config, &listings, &tmuxes, now)?;
@@ -123,11 +136,14 @@ pub fn look(
     let boot = proc::boot_id();
     let mut all = Vec::new();
     for ((pane, prompt), (shell, condition)) in panes.iter().zip(first) {
-        let mut prompt = prompt.clone();
+        let mut row = None;
         let place = place(pane.pid);
         let condition = match condition {
             Err(c) => c,
-            Ok(()) => at_prompt(rows.next().flatten(), &mut prompt, place.working_dir.as_deref()),
+            Ok(()) => {
+                row = rows.next().flatten();
+                at_prompt(row.as_ref(), prompt, place.working_dir.as_deref(), config)
+            }
         };
         let seen = Seen {
             incarnation: Incarnation {
@@ -141,7 +157,8 @@ pub fn look(
             condition,
             shell: shell.and(proc::program(pane.pid)),
             place,
-            prompt,
+            prompt: prompt.clone(),
+            row,
         };
         all.push((!pane.dead).then_some(seen));
     }
@@ -191,10 +208,10 @@ fn shell_at_rest(p: &Pane, config: &Config) -> (Option<Shell>, Result<(), Condit
     (Some(shell), rest)
 }
 
-fn at_prompt(row: Option<Row>, prompt: &mut Prompt, dir: Option<&str>) -> Condition {
+fn at_prompt(row: Option<&Row>, prompt: &Prompt, dir: Option<&str>, config: &Config) -> Condition {
     let Some(row) = row else { return Condition::Blocked("its screen cannot be read".into()) };
-    prompt.learn(&row);
-    match prompt.is_empty(&row, dir) {
+    let known = |text: &str| config.prompts.iter().any(|p| p.is_match(text));
+    match prompt.is_empty(row, dir, known) {
         Ok(()) => Condition::Idle,
         Err(why) => Condition::Blocked(crate::clean::line(&why)),
     }
@@ -209,6 +226,17 @@ pub fn place(pid: i64) -> Place {
         tree: Some(tree.map_or_else(|| dir.clone(), |t| t.top).to_string_lossy().into_owned()),
         working_dir: Some(dir.to_string_lossy().into_owned()),
     }
+}
+
+/// Whether a look is worth a write: two that watch would wake each other for ever.
+fn is_news(before: &[Session], name: &str, seen: Option<&Seen>, now: Ms) -> bool {
+    let (Some(s), Some(seen)) = (before.iter().find(|s| s.name == name), seen) else { return true };
+    let same = s.condition == seen.condition
+        && s.shell == seen.shell
+        && s.place == seen.place
+        && s.incarnation == seen.incarnation
+        && s.last_active_at <= s.seen_at;
+    !same || s.seen_at.is_none_or(|t| now - t > SEEN_EVERY)
 }
 
 /// A directory or branch that is another one than at the last look. By us if an attempt of the session began since.

@@ -2,15 +2,22 @@
 
 use super::{Match, Slot, Wanted, World, place_match};
 use crate::session::Condition;
+use crate::when::{self, Ms};
 
 /// The first reason, `None` when the session may take the task now.
-pub fn reason(w: &Wanted, s: &Slot, slots: &[Slot], world: &World) -> Option<String> {
+pub fn reason(w: &Wanted, s: &Slot, slots: &[Slot], world: &World, now: Ms) -> Option<String> {
     let session = s.session;
     if let Some(name) = w.task.session.as_ref().filter(|n| **n != session.name) {
         return Some(format!("the task wants session '{name}'"));
     }
     if let Some(why) = &session.paused {
         return Some(format!("paused: {why}"));
+    }
+    if let Some((until, why)) = session.avoid.as_ref().filter(|(until, _)| *until > now) {
+        return Some(format!(
+            "avoided until {}: {why} (orch-ctl resume ends that)",
+            when::rfc3339(*until)
+        ));
     }
     match &session.condition {
         Condition::Dead => return Some("dead: no pane fills it".into()),

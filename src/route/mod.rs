@@ -68,7 +68,7 @@ pub struct Choice {
 
 /// Chooses among `tasks` (in the order of the queue) and `slots`.
 pub fn choose(tasks: &[Wanted], slots: &[Slot], world: &World, rules: &Rules, now: Ms) -> Choice {
-    let judge = |w: &Wanted, s: &Slot| match filter::reason(w, s, slots, world) {
+    let judge = |w: &Wanted, s: &Slot| match filter::reason(w, s, slots, world, now) {
         Some(why) => Verdict::Filtered(why),
         None => Verdict::Scored(score::score(w.task, s, world, &rules.weights, now)),
     };

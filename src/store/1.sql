@@ -8,7 +8,7 @@ create table tasks (
   priority      integer not null default 0,         -- higher first
   session       text,                               -- the only session it may run in, by name
   context       text not null,                      -- canonical JSON: env, git_branch, prerequisites, working_dir
-  context_hash  text not null,                      -- SHA-256 of context, hexadecimal
+  context_hash  text not null,                      -- SHA-256 of context, hexadecimal: to group tasks by
   working_dir   text,                               -- of context: absolute, canonical
   git_branch    text,                               -- of context
   tree          text,                               -- top level of the repository that working_dir lies in, or working_dir
@@ -19,6 +19,7 @@ create table tasks (
   verify        text,                               -- a shell command that must succeed before a success is believed
   accept        text not null check (accept in ('none','pattern','summary','sentinel','status','exit','protocol')),  -- weakest evidence that ends it
   not_before    integer,                            -- UTC milliseconds
+  once          integer not null default 0 check (once in (0, 1)),  -- 1: made by orch-wrap for one run, never queued
   forgiven      integer not null default 0,         -- attempts up to this number no longer count
   created_at    integer not null,                   -- UTC milliseconds
   updated_at    integer not null,                   -- UTC milliseconds
@@ -57,6 +58,8 @@ create table sessions (
   git_branch     text,                     -- of that directory
   tree           text,                     -- top level of its repository, or working_dir
   prompt         text not null default '{}',  -- JSON: row and line last seen, row known to be an empty prompt
+  avoid_until    integer,                  -- UTC milliseconds: a line typed there came to nothing
+  avoid_why      text,                     -- what became of that line
   last_active_at integer,                  -- UTC milliseconds: last start or end of an attempt
   seen_at        integer                   -- UTC milliseconds: last looked at
 ) strict;

@@ -3,12 +3,12 @@
 use anyhow::{Context as _, bail};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::task::{forgive, move_task, need};
+use super::task::{enqueue, forgive, move_task, need};
 use super::{Store, spelled};
 use crate::attempt::{AttemptId, Closing, Name, State};
 use crate::event::Evidence;
 use crate::session::{Incarnation, Process, SessionId};
-use crate::task::{self, Task, TaskId};
+use crate::task::{self, NewTask, Task, TaskId};
 use crate::when::Ms;
 
 /// When to look whether an owner is still there.
@@ -78,7 +78,6 @@ pub struct Started {
 /// An attempt begun by hand, outside the queue's own deliveries.
 #[derive(Clone, Debug)]
 pub struct Open<'a> {
-    pub task: TaskId,
     pub session: Option<SessionId>,
     pub incarnation: Option<&'a Incarnation>,
     pub agent_session: Option<&'a str>,
@@ -143,7 +142,10 @@ impl Store {
                 params![a.id.0, a.token, reason, now],
             )?;
             if n == 1 {
-                move_task(tx, a.name.task, task::State::Queued, Some(reason), None, now)?;
+                let asked: Option<String> =
+                    tx.query_row("select cancel_asked from attempts where id = ?1", [a.id.0], |r| r.get(0))?;
+                let to = if asked.is_some() { task::State::Cancelled } else { task::State::Queued };
+                move_task(tx, a.name.task, to, Some(asked.as_deref().unwrap_or(reason)), None, now)?;
             }
             Ok(n == 1)
         })
@@ -177,26 +179,17 @@ impl Store {
     }
 
     /// Begins an attempt by hand, so that no pass delivers the task meanwhile. Only a queued or held task can be begun.
-    pub fn begin_by_hand(&mut self, o: &Open, now: Ms) -> anyhow::Result<Started> {
+    pub fn begin_by_hand(&mut self, task: TaskId, o: &Open, now: Ms) -> anyhow::Result<Started> {
+        self.write(|tx| begin(tx, task, o, now))
+    }
+
+    /// Makes a task for one run by hand, and begins it: both or neither.
+    pub fn begin_new(&mut self, task: &NewTask, o: &Open, now: Ms) -> anyhow::Result<Started> {
         self.write(|tx| {
-            let task = need(tx, o.task)?;
-            if !matches!(task.state, task::State::Queued | task::State::Held) {
-                bail!(
-                    "task {} is {}: only a queued or held task can be begun by hand",
-                    task.id,
-                    task.state.as_str()
-                );
-            }
-            let id = insert(tx, &task, State::Running, o.session, o.incarnation, o.owner, now)?
-                .with_context(|| {
-                    format!("task {}: its session has another attempt open", task.id)
-                })?;
-            tx.execute(
-                "update attempts set started_at = ?2, agent_session = ?3, fed = ?4 where id = ?1",
-                params![id, now, o.agent_session, o.fed],
-            )?;
-            move_task(tx, task.id, task::State::Running, None, None, now)?;
-            Ok(Started { attempt: by_id(tx, id)?, task: need(tx, o.task)? })
+            let made = enqueue(tx, &[(task, None)], now)?;
+            let id = made.first().context("no task")?.id;
+            tx.execute("update tasks set once = 1 where id = ?1", [id.0])?;
+            begin(tx, id, o, now)
         })
     }
 
@@ -229,19 +222,25 @@ impl Store {
     pub fn close(&mut self, a: &OpenAttempt, c: &Closing, now: Ms) -> anyhow::Result<bool> {
         let Some(next) = c.state else { return Ok(false) };
         self.write(|tx| {
-            let have: Option<(String, String)> = tx
+            let have: Option<(String, String, Option<String>)> = tx
                 .query_row(
-                    "select state, evidence from attempts where id = ?1 and token = ?2",
+                    "select state, evidence, cancel_asked from attempts where id = ?1 and token = ?2",
                     params![a.id.0, a.token],
-                    |r| Ok((r.get(0)?, r.get(1)?)),
+                    |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
                 )
                 .optional()?;
-            let Some((state, evidence)) = have else { return Ok(false) };
+            let Some((state, evidence, cancel_asked)) = have else { return Ok(false) };
             let state: State = state.parse().map_err(anyhow::Error::msg)?;
             let weaker = Evidence::parse(&evidence).is_some_and(|e| e > c.evidence) && next != State::Cancelled;
             if !state.may_become(next) || weaker {
                 return Ok(false);
             }
+            // who was asked to end is not put on the queue again, however it ended
+            let cancelled = cancel_asked.filter(|_| matches!(c.task, Some(task::State::Queued | task::State::Failed)));
+            let (next, to, reason) = match &cancelled {
+                Some(why) => (State::Cancelled, Some(task::State::Cancelled), Some(why.as_str())),
+                None => (next, c.task, c.reason.as_deref()),
+            };
             let ended = (!next.is_open()).then_some(now);
             tx.execute(
                 "update attempts set state = ?2, reason = ?3, counts = ?4, evidence = ?5, confidence = ?6, \
@@ -250,7 +249,7 @@ impl Store {
                 params![
                     a.id.0,
                     next.as_str(),
-                    c.reason,
+                    reason,
                     c.counts,
                     c.evidence.as_str(),
                     c.confidence,
@@ -261,8 +260,8 @@ impl Store {
                     ended,
                 ],
             )?;
-            if let Some(task) = c.task {
-                move_task(tx, a.name.task, task, c.reason.as_deref(), c.not_before, now)?;
+            if let Some(task) = to {
+                move_task(tx, a.name.task, task, reason, c.not_before.filter(|_| cancelled.is_none()), now)?;
             }
             if let Some((account, until, why)) = &c.limit {
                 tx.execute(
@@ -316,6 +315,21 @@ impl Store {
                 )?;
             }
             Ok(open)
+        })
+    }
+
+    /// Ends an attempt that nobody has in hand, if it is still just as it was read. False: it moved meanwhile.
+    pub fn cancel(&mut self, a: &OpenAttempt, why: &str, now: Ms) -> anyhow::Result<bool> {
+        self.write(|tx| {
+            let n = tx.execute(
+                "update attempts set state = 'cancelled', reason = ?5, counts = 0, ended_at = ?6, owner = null \
+                 where id = ?1 and token = ?2 and state = ?3 and owner is ?4",
+                params![a.id.0, a.token, a.state.as_str(), a.owner.as_ref().map(ToString::to_string), why, now],
+            )?;
+            if n == 1 {
+                move_task(tx, a.name.task, task::State::Cancelled, Some(why), None, now)?;
+            }
+            Ok(n == 1)
         })
     }
 
@@ -416,6 +430,15 @@ fn obstacle(tx: &Transaction, task: &Task, c: &Claim, now: Ms) -> anyhow::Result
     if let Some(why) = limited {
         return Ok(Some(format!("account limited: {why}")));
     }
+    match tree_holder(tx, task)? {
+        Some(why) => Ok(Some(why)),
+        None if c.switches => neighbour(tx, task, c.session),
+        None => Ok(None),
+    }
+}
+
+/// An open attempt that works in the task's tree on another branch.
+fn tree_holder(tx: &Transaction, task: &Task) -> anyhow::Result<Option<String>> {
     let Some(tree) = &task.tree else { return Ok(None) };
     let holder: Option<i64> = tx
         .query_row(
@@ -424,24 +447,41 @@ fn obstacle(tx: &Transaction, task: &Task, c: &Claim, now: Ms) -> anyhow::Result
             |r| r.get(0),
         )
         .optional()?;
-    if let Some(other) = holder {
-        return Ok(Some(format!("task {other} works in {tree} on another branch")));
+    Ok(holder.map(|other| format!("task {other} works in {tree} on another branch")))
+}
+
+/// A session that is at work in the task's tree, so that its branch must not change.
+fn neighbour(tx: &Transaction, task: &Task, own: SessionId) -> anyhow::Result<Option<String>> {
+    let Some(tree) = &task.tree else { return Ok(None) };
+    let busy: Option<String> = tx
+        .query_row(
+            "select name from sessions where tree = ?1 and condition = 'busy' and id <> ?2 limit 1",
+            params![tree, own.0],
+            |r| r.get(0),
+        )
+        .optional()?;
+    Ok(busy.map(|other| format!("session '{other}' works in {tree}: its branch must not change")))
+}
+
+fn begin(tx: &Transaction, id: TaskId, o: &Open, now: Ms) -> anyhow::Result<Started> {
+    let task = need(tx, id)?;
+    if !matches!(task.state, task::State::Queued | task::State::Held) {
+        bail!(
+            "task {id} is {}: only a queued or held task can be begun by hand",
+            task.state.as_str()
+        );
     }
-    if c.switches {
-        let busy: Option<String> = tx
-            .query_row(
-                "select name from sessions where tree = ?1 and condition = 'busy' and id <> ?2 limit 1",
-                params![tree, c.session.0],
-                |r| r.get(0),
-            )
-            .optional()?;
-        if let Some(other) = busy {
-            return Ok(Some(format!(
-                "session '{other}' works in {tree}: its branch must not change"
-            )));
-        }
+    if let Some(why) = tree_holder(tx, &task)? {
+        bail!("task {id}: {why}");
     }
-    Ok(None)
+    let attempt = insert(tx, &task, State::Running, o.session, o.incarnation, o.owner, now)?
+        .with_context(|| format!("task {id}: its session has another attempt open"))?;
+    tx.execute(
+        "update attempts set started_at = ?2, agent_session = ?3, fed = ?4 where id = ?1",
+        params![attempt, now, o.agent_session, o.fed],
+    )?;
+    move_task(tx, id, task::State::Running, None, None, now)?;
+    Ok(Started { attempt: by_id(tx, attempt)?, task: need(tx, id)? })
 }
 
 /// Adds the next attempt of a task; `None` where the task or the session has one open.

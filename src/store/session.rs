@@ -6,11 +6,11 @@ use anyhow::{Context as _, bail};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Store;
-use crate::session::{Condition, Incarnation, Place, Prompt, Session, SessionId};
+use crate::session::{self, Condition, Incarnation, Place, Prompt, Session, SessionId};
 use crate::when::Ms;
 
 const COLUMNS: &str = "id, name, provider, paused, socket, server_pid, pane_id, pane_pid, pane_start, boot_id, condition, \
-     condition_why, shell, working_dir, git_branch, tree, prompt, last_active_at, seen_at, \
+     condition_why, shell, working_dir, git_branch, tree, prompt, avoid_until, avoid_why, last_active_at, seen_at, \
      (select t.group_name from attempts a join tasks t on t.id = a.task_id where a.session_id = sessions.id \
       order by a.id desc limit 1) as last_group";
 
@@ -22,6 +22,8 @@ pub struct Seen {
     pub shell: Option<String>,
     pub place: Place,
     pub prompt: Prompt,
+    /// What stands at the cursor of a shell at rest.
+    pub row: Option<session::Row>,
 }
 
 impl Store {
@@ -72,7 +74,7 @@ impl Store {
                 "insert into sessions (name, provider, socket, server_pid, pane_id, pane_pid, pane_start, boot_id, condition) \
                  values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'dead') \
                  on conflict (name) do update set provider = coalesce(?2, provider), socket = ?3, server_pid = ?4, \
-                 pane_id = ?5, pane_pid = ?6, pane_start = ?7, boot_id = ?8, prompt = '{}'",
+                 pane_id = ?5, pane_pid = ?6, pane_start = ?7, boot_id = ?8, avoid_until = null, avoid_why = null",
                 params![name, provider, i.socket, i.server_pid, i.pane_id, i.pane_pid, i.pane_start, i.boot_id],
             )?;
             see(tx, name, seen, now)
@@ -129,7 +131,21 @@ impl Store {
     pub fn pause(&mut self, name: &str, why: Option<&str>) -> anyhow::Result<()> {
         self.need_session(name)?;
         self.write(|tx| {
-            tx.execute("update sessions set paused = ?2 where name = ?1", params![name, why])?;
+            tx.execute(
+                "update sessions set paused = ?2, avoid_until = null, avoid_why = null where name = ?1",
+                params![name, why],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// A line typed there came to nothing: no other is typed for a while.
+    pub fn avoid(&mut self, id: SessionId, why: &str, until: Ms) -> anyhow::Result<()> {
+        self.write(|tx| {
+            tx.execute(
+                "update sessions set avoid_until = ?2, avoid_why = ?3 where id = ?1",
+                params![id.0, until, why],
+            )?;
             Ok(())
         })
     }
@@ -160,7 +176,8 @@ impl Store {
 fn see(tx: &rusqlite::Transaction, name: &str, seen: &Seen, now: Ms) -> anyhow::Result<()> {
     tx.execute(
         "update sessions set condition = ?2, condition_why = ?3, shell = ?4, working_dir = ?5, git_branch = ?6, \
-         tree = ?7, prompt = ?8, seen_at = ?9 where name = ?1",
+         tree = ?7, prompt = ?8, seen_at = ?9, server_pid = ?10, pane_pid = ?11, pane_start = ?12, boot_id = ?13 \
+         where name = ?1",
         params![
             name,
             seen.condition.as_str(),
@@ -171,6 +188,10 @@ fn see(tx: &rusqlite::Transaction, name: &str, seen: &Seen, now: Ms) -> anyhow::
             seen.place.tree,
             serde_json::to_string(&seen.prompt)?,
             now,
+            seen.incarnation.server_pid,
+            seen.incarnation.pane_pid,
+            seen.incarnation.pane_start,
+            seen.incarnation.boot_id,
         ],
     )?;
     Ok(())
@@ -207,6 +228,12 @@ fn read(r: &Row) -> rusqlite::Result<Session> {
             tree: r.get("tree")?,
         },
         prompt: serde_json::from_str(&r.get::<_, String>("prompt")?).unwrap_or_default(),
+        avoid: match r.get::<_, Option<Ms>>("avoid_until")? {
+            Some(until) => {
+                Some((until, r.get::<_, Option<String>>("avoid_why")?.unwrap_or_default()))
+            }
+            None => None,
+        },
         last_active_at: r.get("last_active_at")?,
         last_group: r.get("last_group")?,
         seen_at: r.get("seen_at")?,

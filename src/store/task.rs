@@ -32,7 +32,7 @@ pub struct Candidates<'a> {
 }
 
 pub(super) const COLUMNS: &str = "id, state, reason, content, provider, priority, session, context, tree, group_name, \
-     max_attempts, timeout_ms, verify, accept, not_before, forgiven, created_at";
+     max_attempts, timeout_ms, verify, accept, not_before, once, forgiven, created_at";
 
 /// Queued, due, and with no dependency open.
 const READY: &str = "state = 'queued' and (not_before is null or not_before <= ?1) and not exists \
@@ -42,55 +42,7 @@ const READY: &str = "state = 'queued' and (not_before is null or not_before <= ?
 impl Store {
     /// Adds all tasks in one transaction, or none.
     pub fn enqueue(&mut self, tasks: &[Record], now: Ms) -> anyhow::Result<Vec<Enqueued>> {
-        self.write(|tx| {
-            let mut insert = tx.prepare(
-                "insert into tasks (state, reason, content, provider, priority, session, context, context_hash, \
-                 working_dir, git_branch, tree, key, group_name, max_attempts, timeout_ms, verify, accept, not_before, \
-                 created_at, updated_at) \
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19) \
-                 on conflict (key) where key is not null do nothing",
-            )?;
-            // many tasks share a context, most have none: canonical form and hash of the last one
-            let mut last = (crate::context::Context::default(), String::new(), String::new());
-            (last.1, last.2) = (last.0.canonical(), last.0.hash());
-            let mut done = Vec::with_capacity(tasks.len());
-            for (t, tree) in tasks {
-                if t.context != last.0 {
-                    last = (t.context.clone(), t.context.canonical(), t.context.hash());
-                }
-                let state = if t.hold { State::Held } else { State::Queued };
-                let added = insert.execute(params![
-                    state.as_str(),
-                    t.hold.then_some("held at enqueue"),
-                    t.content,
-                    t.provider,
-                    t.priority,
-                    t.session,
-                    last.1,
-                    last.2,
-                    t.context.working_dir,
-                    t.context.git_branch,
-                    tree,
-                    t.key,
-                    t.group,
-                    t.max_attempts,
-                    t.timeout,
-                    t.verify,
-                    t.accept.as_str(),
-                    t.not_before,
-                    now,
-                ])? == 1;
-                let id = match (&t.key, added) {
-                    (Some(key), false) => tx.query_row("select id from tasks where key = ?1", [key], |r| r.get(0))?,
-                    _ => tx.last_insert_rowid(),
-                };
-                if added && !t.after.is_empty() {
-                    depend(tx, TaskId(id), t, now)?;
-                }
-                done.push(Enqueued { id: TaskId(id), added });
-            }
-            Ok(done)
-        })
+        self.write(|tx| enqueue(tx, tasks, now))
     }
 
     pub fn task(&self, id: TaskId) -> anyhow::Result<Option<Task>> {
@@ -136,13 +88,6 @@ impl Store {
             }
         }
         Ok(tasks)
-    }
-
-    /// Every task that is ready, whatever sessions there are: how many, and the first.
-    pub fn ready_count(&self, now: Ms) -> anyhow::Result<i64> {
-        Ok(self
-            .db
-            .query_row(&format!("select count(*) from tasks where {READY}"), [now], |r| r.get(0))?)
     }
 
     /// What keeps a queued task from being looked at now, in words.
@@ -209,6 +154,62 @@ impl Store {
             move_task(tx, id, t.state, t.reason.as_deref(), t.not_before, now)
         })
     }
+}
+
+pub(super) fn enqueue(
+    tx: &Transaction,
+    tasks: &[Record],
+    now: Ms,
+) -> anyhow::Result<Vec<Enqueued>> {
+    let mut insert = tx.prepare(
+        "insert into tasks (state, reason, content, provider, priority, session, context, context_hash, \
+         working_dir, git_branch, tree, key, group_name, max_attempts, timeout_ms, verify, accept, not_before, \
+         created_at, updated_at) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19) \
+         on conflict (key) where key is not null do nothing",
+    )?;
+    // many tasks share a context, most have none: canonical form and hash of the last one
+    let mut last = (crate::context::Context::default(), String::new(), String::new());
+    (last.1, last.2) = (last.0.canonical(), last.0.hash());
+    let mut done = Vec::with_capacity(tasks.len());
+    for (t, tree) in tasks {
+        if t.context != last.0 {
+            last = (t.context.clone(), t.context.canonical(), t.context.hash());
+        }
+        let state = if t.hold { State::Held } else { State::Queued };
+        let added = insert.execute(params![
+            state.as_str(),
+            t.hold.then_some("held at enqueue"),
+            t.content,
+            t.provider,
+            t.priority,
+            t.session,
+            last.1,
+            last.2,
+            t.context.working_dir,
+            t.context.git_branch,
+            tree,
+            t.key,
+            t.group,
+            t.max_attempts,
+            t.timeout,
+            t.verify,
+            t.accept.as_str(),
+            t.not_before,
+            now,
+        ])? == 1;
+        let id = match (&t.key, added) {
+            (Some(key), false) => {
+                tx.query_row("select id from tasks where key = ?1", [key], |r| r.get(0))?
+            }
+            _ => tx.last_insert_rowid(),
+        };
+        if added && !t.after.is_empty() {
+            depend(tx, TaskId(id), t, now)?;
+        }
+        done.push(Enqueued { id: TaskId(id), added });
+    }
+    Ok(done)
 }
 
 pub(super) fn need(tx: &Transaction, id: TaskId) -> anyhow::Result<Task> {
@@ -292,6 +293,7 @@ pub(super) fn read(r: &Row) -> rusqlite::Result<Task> {
         verify: r.get("verify")?,
         accept: Evidence::parse(&r.get::<_, String>("accept")?).unwrap_or_default(),
         not_before: r.get("not_before")?,
+        once: r.get("once")?,
         forgiven: r.get("forgiven")?,
         created_at: r.get("created_at")?,
     })

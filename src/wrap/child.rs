@@ -14,32 +14,41 @@ use rustix::termios::{
     OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
+use signal_hook::iterator::Signals;
+
 use super::script::{Then, script};
+use crate::context::Context;
+use crate::ctx::establish;
 
 /// What is to be run, and how.
 #[derive(Debug)]
 pub struct Plan<'a> {
     pub shell: &'a str,
-    pub prerequisites: &'a [String],
     pub then: Then,
     pub env: Vec<(String, String)>,
-    pub dir: Option<&'a Path>,
+    pub context: &'a Context,
     /// The command reads its standard input from us.
     pub feeds_stdin: bool,
     /// Standard output is a record of events: a pipe also where there is a terminal.
     pub records: bool,
 }
 
-/// The two pipes of the hand-over. Made first of all, so that their numbers are small: dash knows only one digit.
+/// What has to be there before an attempt is begun: the two pipes of the hand-over, made first of all so that their
+/// numbers are small (dash knows only one digit), and the signals, so that none of them ends us between start and work.
 #[derive(Debug)]
 pub struct Gate {
+    pub(super) signals: Signals,
     report: (PipeReader, PipeWriter),
     go: (PipeReader, PipeWriter),
 }
 
 impl Gate {
     pub fn new() -> anyhow::Result<Gate> {
-        Ok(Gate { report: std::io::pipe().context("pipe")?, go: std::io::pipe().context("pipe")? })
+        let (report, go) = (std::io::pipe().context("pipe")?, std::io::pipe().context("pipe")?);
+        let signals =
+            Signals::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGWINCH]).context("signals")?;
+        Ok(Gate { signals, report, go })
     }
 }
 
@@ -54,6 +63,7 @@ pub struct Running {
     pub stdin: Option<ChildStdin>,
     pub report: PipeReader,
     pub go: PipeWriter,
+    pub signals: Option<Signals>,
 }
 
 /// Something to read from in a thread.
@@ -63,14 +73,16 @@ impl<T: std::io::Read + Send + std::fmt::Debug> ReadSend for T {}
 /// Starts the shell. It gets a terminal of its own when our standard output is one.
 pub fn spawn(plan: &Plan, gate: Gate) -> anyhow::Result<Running> {
     let (report, go) = (gate.report, gate.go);
-    let text = script(plan.prerequisites, &plan.then, report.1.as_raw_fd(), go.0.as_raw_fd());
+    let text =
+        script(&plan.context.prerequisites, &plan.then, report.1.as_raw_fd(), go.0.as_raw_fd());
     let mut command = Command::new(std::env::current_exe().context("own path")?);
     let pty = if std::io::stdout().is_terminal() { Some(open_pty()?) } else { None };
     command.arg("--lead");
     command.arg(pty.as_ref().map_or_else(|| PathBuf::from("-"), |p| p.path.clone()));
     command.arg("--").args([plan.shell, "-c", &text, plan.shell]);
+    establish::without_redirects(&mut command, plan.context);
     command.envs(plan.env.iter().map(|(k, v)| (k, v)));
-    if let Some(dir) = plan.dir {
+    if let Some(dir) = &plan.context.working_dir {
         command.current_dir(dir);
     }
     let tty = |p: &Pty| p.slave.try_clone().map(Stdio::from).context("terminal");
@@ -99,6 +111,7 @@ pub fn spawn(plan: &Plan, gate: Gate) -> anyhow::Result<Running> {
         output,
         report: report.0,
         go: go.1,
+        signals: Some(gate.signals),
     })
 }
 

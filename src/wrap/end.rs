@@ -1,8 +1,12 @@
 //! How an attempt came out: the child's end and its record make one outcome.
 
-use serde_json::json;
+use std::time::Instant;
 
-use crate::clean;
+use serde_json::json;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::clean::{self, Secrets};
+use crate::ctx::establish;
 use crate::event::{End, Evidence, Exit, Outcome};
 use crate::extract::{Extractor, Format};
 use crate::feedback::{self, Ending};
@@ -11,8 +15,8 @@ use crate::proc;
 use crate::provider::Answer;
 use crate::when;
 
-use super::work::{TAIL, Work};
-use super::{Job, Outcomes, context_failed, is_record};
+use super::work::{Message, TAIL, Work};
+use super::{Job, Outcomes, is_record, refuse, warn_of};
 
 impl Work<'_> {
     /// The child has ended and what it printed is read: what is left to say, and the move that follows.
@@ -36,60 +40,80 @@ impl Work<'_> {
         }
         let end = self.events.last().and_then(|e| e.body.task_end()).cloned();
         self.raw = None;
-        self.keep()?;
+        self.insist(Work::keep)?;
         if let Some(why) = self.refused.take().filter(|_| self.ending.is_none()) {
-            return context_failed(self.store, self.config, self.started, &why);
+            self.insist(|w| refuse(w.store, w.config, w.started, &why))?;
+            warn_of(self.a, &why);
+            return Ok(Outcomes { exit_code: 1 });
         }
-        self.store.note(
+        // a record beside the attempt's own exit code
+        let _ = self.store.note(
             "exit",
             Some(self.a),
             None,
             None,
             json!({"exit_code": code}),
             when::now(),
-        )?;
+        );
         let mut end = end.unwrap_or_else(|| unknown_end(exit));
         if self.job.profile.answer == Answer::Output {
-            end.answer = Some(tail_text(&self.tail));
+            end.answer = Some(tail_text(&self.tail, &self.secrets));
         }
-        end.answer = end.answer.map(|t| self.secrets.redact(&t)).filter(|t| !t.is_empty());
-        end.reason = end.reason.map(|t| self.secrets.redact(&t));
-        self.conclude(&end, exit, i64::from(code))?;
+        let ending = self.ending(self.redacted(end), exit, i64::from(code))?;
+        self.insist(|w| {
+            feedback::close(w.store, w.config, w.a, &w.started.task, &ending).map(drop)
+        })?;
         Ok(Outcomes { exit_code: u8::try_from(code).unwrap_or(1) })
     }
 
-    fn conclude(&mut self, end: &End, exit: Exit, code: i64) -> anyhow::Result<()> {
-        let task = &self.started.task;
-        let close = |w: &mut Self, verdict, reason, end| {
-            let ending = Ending { verdict, reason: Some(reason), end, exit_code: Some(code) };
-            feedback::close(w.store, w.config, w.a, task, &ending)
+    /// Nothing that goes onto the attempt holds a secret.
+    fn redacted(&self, end: End) -> End {
+        let clean =
+            |t: Option<String>| t.map(|t| self.secrets.redact(&t)).filter(|t| !t.is_empty());
+        End { answer: clean(end.answer), reason: clean(end.reason), note: clean(end.note), ..end }
+    }
+
+    fn ending(&mut self, end: End, exit: Exit, code: i64) -> anyhow::Result<Ending> {
+        let of = |verdict, reason| Ending {
+            verdict,
+            reason: Some(reason),
+            end: None,
+            exit_code: Some(code),
         };
         if let Some((verdict, why, _)) = self.ending.take() {
-            let alive = proc::carriers(&self.marks());
-            let names: Vec<String> = alive.iter().map(ToString::to_string).collect();
-            return match (verdict, names.is_empty()) {
-                (Verdict::Lost, false) => {
-                    let why = format!("{why}, still running: {}", names.join(", "));
-                    close(self, Verdict::Unknown { survivors: true }, why, None).map(drop)
-                }
-                (v, true) => close(self, v, why, None).map(drop),
-                (v, false) => {
-                    close(self, v, format!("{why}; survivors: {}", names.join(", ")), None)
-                        .map(drop)
-                }
-            };
+            let names: Vec<String> =
+                proc::carriers(&self.marks()).iter().map(ToString::to_string).collect();
+            return Ok(match (verdict, names.is_empty()) {
+                (Verdict::Lost, false) => of(
+                    Verdict::Unknown { survivors: true },
+                    format!("{why}, still running: {}", names.join(", ")),
+                ),
+                (v, true) => of(v, why),
+                (v, false) => of(v, format!("{why}; survivors: {}", names.join(", "))),
+            });
         }
-        // a person may have asked while the child ended by itself
-        if let Some(why) = self.store.renew(self.a, when::now())?
-            && end.outcome != Outcome::Complete
-        {
-            return close(self, Verdict::Cancelled, why, None).map(drop);
+        if let Some(signal) = foreign_signal(exit, &end, self.job) {
+            return Ok(of(Verdict::Lost, format!("killed by signal {signal}")));
         }
-        if let Some(signal) = foreign_signal(exit, end, self.job) {
-            let reason = format!("killed by signal {signal}");
-            return close(self, Verdict::Lost, reason, None).map(drop);
-        }
-        feedback::conclude(self.store, self.config, self.a, task, end, None, Some(code)).map(drop)
+        let marks: Vec<(String, String)> = self
+            .marks()
+            .iter()
+            .filter_map(|m| m.split_once('='))
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .collect();
+        let (task, config) = (&self.started.task, self.config);
+        let begun = Instant::now();
+        let stop = || match self.receive.try_recv() {
+            Ok(Message::Signal(SIGTERM | SIGHUP | SIGINT)) => Some("ended by a signal".to_owned()),
+            _ => {
+                let late =
+                    self.job.timeout.is_some_and(|t| begun.elapsed().as_millis() as i64 >= t);
+                late.then(|| "timed out".to_owned())
+            }
+        };
+        let verify =
+            |command: &str| establish::run_in(&task.context, config, command, &marks, stop);
+        feedback::judge(task, end, None, Some(code), verify)
     }
 }
 
@@ -117,8 +141,15 @@ fn unknown_end(exit: Exit) -> End {
     }
 }
 
-fn tail_text(bytes: &[u8]) -> String {
-    let from = bytes.len().saturating_sub(TAIL);
-    let text = String::from_utf8_lossy(&bytes[from..]);
-    clean::text(&text.replace("\r\n", "\n")).trim_end().to_owned()
+/// The end of what was printed, without secrets: taken out before anything is cut.
+fn tail_text(bytes: &[u8], secrets: &Secrets) -> String {
+    let text = String::from_utf8_lossy(bytes).replace(
+        "
+", "
+",
+    );
+    let text = secrets.redact(&clean::text(&text));
+    let from = text.len().saturating_sub(TAIL);
+    let from = (from..text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(text.len());
+    text[from..].trim_end().to_owned()
 }

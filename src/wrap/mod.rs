@@ -6,8 +6,6 @@ mod script;
 mod show;
 mod work;
 
-use std::path::Path;
-
 use serde_json::json;
 
 use crate::clean;
@@ -17,7 +15,7 @@ use crate::extract::Format;
 use crate::feedback::{self, Ending};
 use crate::policy::Verdict;
 use crate::provider::{Content, Profile};
-use crate::store::{Started, Store};
+use crate::store::{OpenAttempt, Started, Store};
 use crate::when;
 use child::{Gate, Plan};
 use script::Then;
@@ -70,10 +68,9 @@ pub fn run(
     }
     let plan = Plan {
         shell: &config.shell.0,
-        prerequisites: &task.context.prerequisites,
         then: then.clone(),
         env,
-        dir: task.context.working_dir.as_deref().map(Path::new),
+        context: &task.context,
         feeds_stdin: feeds,
         records: is_record(job.profile.format),
     };
@@ -106,11 +103,12 @@ fn context_failed(
     why: &str,
 ) -> anyhow::Result<Outcomes> {
     refuse(store, config, started, why)?;
-    crate::cli::warn(
-        "orch-wrap",
-        &format!("attempt {}: context not established: {why}", started.attempt.name),
-    );
+    warn_of(&started.attempt, why);
     Ok(Outcomes { exit_code: 1 })
+}
+
+fn warn_of(a: &OpenAttempt, why: &str) {
+    crate::cli::warn("orch-wrap", &format!("attempt {}: context not established: {why}", a.name));
 }
 
 /// Ends an attempt whose command was not handed over.

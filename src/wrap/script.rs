@@ -14,7 +14,7 @@ pub enum Then {
 }
 
 /// `report`: the shell writes `.` when the prerequisites hold, or `N` and ends when the N-th failed. `go`: it then
-/// reads to the end: `g` and the code, or nothing. Neither pipe reaches a prerequisite or the task.
+/// reads to the end: `g`, the code, and `.`, or less when we were killed meanwhile, which is not run. Neither pipe reaches a prerequisite or the task.
 pub fn script(prerequisites: &[String], then: &Then, report: RawFd, go: RawFd) -> String {
     let mut s = String::new();
     for (i, p) in prerequisites.iter().enumerate() {
@@ -25,11 +25,11 @@ pub fn script(prerequisites: &[String], then: &Then, report: RawFd, go: RawFd) -
         ));
     }
     s.push_str(&format!(
-        "printf . >&{report}\n__orch_go=$(cat <&{go})\nexec {report}>&- {go}<&-\n"
+        "printf . >&{report}\n__orch_go=$(command -p cat <&{go})\nexec {report}>&- {go}<&-\n"
     ));
-    s.push_str("case $__orch_go in g*) ;; *) exit 1 ;; esac\n");
+    s.push_str("case $__orch_go in g*.) ;; *) exit 1 ;; esac\n");
     match then {
-        Then::Eval => s.push_str("eval \"${__orch_go#g}\"\n"),
+        Then::Eval => s.push_str("__orch_go=${__orch_go#g}\neval \"${__orch_go%.}\"\n"),
         Then::Exec(argv) => {
             let words: Vec<String> = argv.iter().map(|a| word(a)).collect();
             s.push_str(&format!("exec {}\n", words.join(" ")));

@@ -1,7 +1,7 @@
 //! One attempt at work: what happens comes as messages, and one loop takes them in turn.
 
 use std::io::{Read, Write};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -27,6 +27,7 @@ const LATEST: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_secs(5);
 /// How long what the child left behind may hold its output open.
 const DRAIN: Duration = Duration::from_millis(300);
+const DRAIN_MOST: Duration = Duration::from_secs(3);
 /// Of what was printed, the end that may become the answer.
 pub(super) const TAIL: usize = 64 * 1024;
 /// How often the owner says that it is there, and asks whether it should end.
@@ -56,7 +57,7 @@ pub(super) struct Work<'a> {
     pub(super) oldest: Option<Instant>,
     pub(super) bound: bool,
     pub(super) tail: Vec<u8>,
-    pub(super) send: Sender<Message>,
+    pub(super) send: SyncSender<Message>,
     pub(super) receive: Receiver<Message>,
     /// Readers of the child's output that have not come to its end.
     pub(super) open_outputs: usize,
@@ -80,7 +81,8 @@ impl<'a> Work<'a> {
         secrets: Secrets,
         running: Running,
     ) -> Work<'a> {
-        let (send, receive) = channel();
+        // a reader that is slower than the command slows the command
+        let (send, receive) = sync_channel(16);
         Work {
             store,
             config,
@@ -108,7 +110,6 @@ impl<'a> Work<'a> {
 
     /// Sets the threads going that turn what happens into messages.
     pub(super) fn start(&mut self, prompt: Option<String>) -> anyhow::Result<()> {
-        let has_terminal = self.running.terminal.is_some();
         let record = self.running.output.is_some();
         if let Some(terminal) = &self.running.terminal {
             self.raw = Raw::enter();
@@ -138,12 +139,7 @@ impl<'a> Work<'a> {
             let n = report.read(&mut first).unwrap_or(0);
             send.send(Message::Reported(first[..n].to_vec()))
         });
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
-        let mut signals = vec![SIGTERM, SIGHUP, SIGINT, SIGQUIT];
-        if has_terminal {
-            signals.push(SIGWINCH);
-        }
-        let mut signals = signal_hook::iterator::Signals::new(signals).context("signals")?;
+        let mut signals = self.running.signals.take().context("signals")?;
         let send = self.send.clone();
         std::thread::spawn(move || {
             for s in signals.forever() {
@@ -158,19 +154,19 @@ impl<'a> Work<'a> {
     pub(super) fn run(mut self, code: Option<String>) -> anyhow::Result<Outcomes> {
         let begun = Instant::now();
         let mut code = code;
-        let mut renewed = Instant::now();
+        let (mut renewed, mut heard) = (Instant::now(), Instant::now());
         let mut exited: Option<(std::process::ExitStatus, Instant)> = None;
         loop {
-            match self.receive.recv_timeout(Duration::from_millis(if exited.is_some() {
-                10
-            } else {
-                25
-            })) {
-                Ok(Message::Output(bytes)) => self.take(&bytes)?,
+            let wait = Duration::from_millis(if exited.is_some() { 10 } else { 25 });
+            match self.receive.recv_timeout(wait) {
+                Ok(Message::Output(bytes)) => {
+                    self.take(&bytes)?;
+                    heard = Instant::now();
+                }
                 Ok(Message::Terminal(bytes)) => show_bytes(&bytes),
                 Ok(Message::OutputEnded) => self.open_outputs -= 1,
                 Ok(Message::Reported(bytes)) => self.let_go(&bytes, code.take())?,
-                Ok(Message::Signal(s)) => self.signalled(s)?,
+                Ok(Message::Signal(s)) => self.signalled(s),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
             if exited.is_none() {
@@ -178,8 +174,10 @@ impl<'a> Work<'a> {
                     self.running.child.try_wait().context("wait")?.map(|s| (s, Instant::now()));
             }
             if renewed.elapsed() > RENEW {
-                // late is better than never, and the work goes on
-                let _ = self.store.renew(self.a, when::now());
+                // a database that does not answer is no reason to end; it is asked again
+                if let Ok(Some(why)) = self.store.renew(self.a, when::now()) {
+                    self.end_it(Verdict::Cancelled, why);
+                }
                 renewed = Instant::now();
             }
             if self.oldest.is_some_and(|t| t.elapsed() >= LATEST) {
@@ -199,15 +197,12 @@ impl<'a> Work<'a> {
                 self.kill(Signal::KILL);
                 self.killed = true;
             }
+            // what the command left behind may hold its output open, and even go on writing
+            let silent = |at: Instant| heard.max(at).elapsed() > DRAIN || at.elapsed() > DRAIN_MOST;
             if let Some((status, at)) = exited
                 && self.reported
-                && (self.open_outputs == 0 || at.elapsed() > DRAIN)
+                && (self.open_outputs == 0 || silent(at))
             {
-                while let Ok(m) = self.receive.try_recv() {
-                    if let Message::Output(bytes) = m {
-                        self.take(&bytes)?;
-                    }
-                }
                 return self.finish(status);
             }
         }
@@ -225,15 +220,17 @@ impl<'a> Work<'a> {
         };
         match verified {
             Ok(()) => {
-                self.store.note(
+                // a record of it; the task does not wait for a database that is busy
+                let body = json!({"context": self.started.task.context});
+                let _ = self.store.note(
                     "context_verified",
                     Some(self.a),
                     None,
                     None,
-                    json!({"context": self.started.task.context}),
+                    body,
                     when::now(),
-                )?;
-                let go = format!("g{}", code.unwrap_or_default());
+                );
+                let go = format!("g{}.", code.unwrap_or_default());
                 let mut pipe = self.running.go.try_clone().context("pipe")?;
                 self.close_gate()?;
                 // longer code than the pipe holds must not stop us from reading what the shell prints
@@ -258,8 +255,8 @@ impl<'a> Work<'a> {
         let before = self.events.len();
         self.extractor.push(bytes, &mut self.events);
         self.tail.extend_from_slice(bytes);
-        if self.tail.len() > 2 * TAIL {
-            self.tail.drain(..self.tail.len() - TAIL);
+        if self.tail.len() > 4 * TAIL {
+            self.tail.drain(..self.tail.len() - 2 * TAIL);
         }
         if !is_record(self.job.profile.format) || self.job.raw {
             show_bytes(bytes);
@@ -271,7 +268,7 @@ impl<'a> Work<'a> {
         if self.events.len() > before {
             self.oldest.get_or_insert_with(Instant::now);
         }
-        if self.events.len() >= 4096 && !self.complained {
+        if self.events.len() >= if self.complained { 65_536 } else { 4096 } {
             self.try_keep();
         }
         Ok(())
@@ -301,27 +298,19 @@ impl<'a> Work<'a> {
 
     /// The same, while the command runs: a failure is said once.
     fn try_keep(&mut self) {
-        if let Err(e) = self.keep() {
-            if !self.complained {
-                crate::cli::warn("orch-wrap", &format!("events are kept later: {e:#}"));
-            }
-            self.complained = true;
-            self.oldest = Some(Instant::now());
+        let kept = self.keep();
+        if let (Err(e), false) = (&kept, self.complained) {
+            crate::cli::warn("orch-wrap", &format!("events are kept later: {e:#}"));
         }
+        self.complained = kept.is_err();
+        self.oldest = kept.is_err().then(Instant::now);
     }
 
-    fn signalled(&mut self, s: i32) -> anyhow::Result<()> {
+    fn signalled(&mut self, s: i32) {
         use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
         match s {
-            SIGTERM => {
-                let asked = self.store.renew(self.a, when::now())?;
-                match asked {
-                    Some(why) => self.end_it(Verdict::Cancelled, why),
-                    None => {
-                        self.end_it(Verdict::Lost, "orch-wrap was ended by a signal (TERM)".into())
-                    }
-                }
-            }
+            // where a person asked for it, closing makes it cancelled
+            SIGTERM => self.end_it(Verdict::Lost, "orch-wrap was ended by a signal (TERM)".into()),
             SIGHUP => self.end_it(Verdict::Lost, "its terminal went away (HUP)".into()),
             SIGINT => self.kill(Signal::INT),
             SIGQUIT => self.kill(Signal::QUIT),
@@ -331,7 +320,30 @@ impl<'a> Work<'a> {
                 }
             }
         }
-        Ok(())
+    }
+
+    /// Does what must be done until it is: a database that is busy or full now takes it later, and there is nothing
+    /// better to do. Only a signal ends the tries.
+    pub(super) fn insist(
+        &mut self,
+        mut what: impl FnMut(&mut Self) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        loop {
+            let Err(e) = what(self) else { return Ok(()) };
+            if !self.complained {
+                crate::cli::warn("orch-wrap", &format!("tried again until it is written: {e:#}"));
+                self.complained = true;
+            }
+            use signal_hook::consts::{SIGHUP, SIGTERM};
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(500) {
+                if let Ok(Message::Signal(SIGTERM | SIGHUP)) =
+                    self.receive.recv_timeout(Duration::from_millis(50))
+                {
+                    return Err(e);
+                }
+            }
+        }
     }
 
     fn end_it(&mut self, verdict: Verdict, why: String) {
@@ -366,7 +378,7 @@ fn prerequisite_failed(all: &[String], report: &[u8]) -> String {
 
 fn forward(
     mut from: impl Read + Send + 'static,
-    send: Sender<Message>,
+    send: SyncSender<Message>,
     wrap: fn(Vec<u8>) -> Message,
     tells_end: bool,
 ) {
