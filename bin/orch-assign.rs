@@ -54,10 +54,10 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     }
     let config = Config::load()?;
     let mut store = Store::open(args.db.as_deref())?;
-    if let (Some(ms), Some(session)) = (args.when_idle, &args.session) {
-        if !assign::await_idle(&store, &config, session, Duration::from_millis(ms as u64))? {
-            return Ok(if args.exit_code { Answer::No } else { Answer::Yes });
-        }
+    if let (Some(ms), Some(session)) = (args.when_idle, &args.session)
+        && !assign::await_idle(&store, &config, session, Duration::from_millis(ms as u64))?
+    {
+        return Ok(if args.exit_code { Answer::No } else { Answer::Yes });
     }
     let options = Options {
         dry_run: args.dry_run,

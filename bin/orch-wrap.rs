@@ -109,9 +109,8 @@ fn by_hand(store: &mut Store, args: &Args, command: &[String]) -> anyhow::Result
         let id: TaskId = id.parse().map_err(anyhow::Error::msg)?;
         return store.begin_by_hand(id, &open, when::now());
     }
-    let words: Vec<String> = command.iter().map(|w| quote::word(w)).collect();
     let task = NewTask {
-        content: words.join(" "),
+        content: quote::line(command),
         provider: args.provider.clone().unwrap_or_else(|| "shell".into()),
         max_attempts: 1,
         accept: event::Evidence::Status,

@@ -55,6 +55,17 @@ pub fn word(s: &str) -> String {
     if out.is_empty() { "''".into() } else { out }
 }
 
+/// An argument vector as a person would write it: words are quoted where they have to be.
+pub fn line(argv: &[String]) -> String {
+    let plain = |w: &str| {
+        let safe = |c: char| c.is_ascii_alphanumeric() || "_./-+:,@".contains(c);
+        !w.is_empty() && w.chars().all(safe)
+    };
+    let words: Vec<String> =
+        argv.iter().map(|w| if plain(w) { w.clone() } else { word(w) }).collect();
+    words.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -238,12 +238,15 @@ fn a_cancelled_task_stays_cancelled_also_when_its_orch_wrap_is_killed() {
         if asked == "1" { Ok(()) } else { Err(asked) }
     });
     w.command("kill").args(["-KILL", &pid]).status().expect("kill");
-    until("what ignores its end to be ended", || {
-        let out = w.command("pgrep").args(["-f", "trap '' TERM HUP"]).output().expect("pgrep");
-        for p in String::from_utf8_lossy(&out.stdout).lines() {
-            w.command("kill").args(["-KILL", p]).status().expect("kill");
+    // what ignores its end carries the attempt's mark
+    until("the survivors to be named", || {
+        w.assign();
+        let t = w.task(&id);
+        let reason = t["reason"].as_str().unwrap_or_default().to_owned();
+        for pid in reason.split(['(', ')']).filter(|p| p.parse::<u32>().is_ok()) {
+            w.command("kill").args(["-KILL", pid]).status().expect("kill");
         }
-        if out.stdout.is_empty() { Ok(()) } else { Err("still there".into()) }
+        if t["state"] == "cancelled" { Ok(()) } else { Err(reason) }
     });
     w.assign_until(&id, "cancelled");
     cancel.wait().expect("ends");

@@ -56,10 +56,11 @@ pub fn pass(store: &mut Store, config: &Config, options: &Options) -> anyhow::Re
     let which = options.session.as_deref().map_or(Which::All, Which::One);
     let sessions = sync::sync(store, config, which, now)?;
     pass.sessions = sessions.len();
-    if !options.dry_run && options.session.is_none() {
-        if store.fact("last_pass")?.is_none_or(|t| now - t > sync::SEEN_EVERY) {
-            store.note_fact("last_pass", now)?;
-        }
+    if !options.dry_run
+        && options.session.is_none()
+        && store.fact("last_pass")?.is_none_or(|t| now - t > sync::SEEN_EVERY)
+    {
+        store.note_fact("last_pass", now)?;
     }
     let profiles = config.profiles()?;
     let mut most = options.limit.unwrap_or(usize::MAX);

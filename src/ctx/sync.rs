@@ -103,7 +103,7 @@ fn still_there<'a>(s: &Session, l: &'a Listing) -> Option<&'a Pane> {
         .find(|p| p.server_pid == s.incarnation.server_pid && p.id == s.incarnation.pane_id)
 }
 
-/// What was learned of a prompt belongs to the process that draws it.
+/// What is known of a prompt belongs to the process that draws it.
 fn prompt_of(s: &Session, p: &Pane) -> Prompt {
     if s.incarnation.pane_pid == p.pid { s.prompt.clone() } else { Prompt::default() }
 }

@@ -143,11 +143,7 @@ fn unknown_end(exit: Exit) -> End {
 
 /// The end of what was printed, without secrets: taken out before anything is cut.
 fn tail_text(bytes: &[u8], secrets: &Secrets) -> String {
-    let text = String::from_utf8_lossy(bytes).replace(
-        "
-", "
-",
-    );
+    let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
     let text = secrets.redact(&clean::text(&text));
     let from = text.len().saturating_sub(TAIL);
     let from = (from..text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(text.len());
