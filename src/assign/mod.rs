@@ -3,6 +3,7 @@
 pub mod deliver;
 pub mod reap;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -41,11 +42,20 @@ pub struct Pass {
     pub sessions: usize,
 }
 
-/// How long a session is left alone in which a typed line came to nothing.
-const AVOID: Ms = 5 * 60_000;
+/// How long a session is left alone in which a typed line came to nothing, the first time and soon again.
+const AVOID: Ms = 30_000;
+const AVOID_AGAIN: Ms = 10 * 60_000;
 
 /// Each claim that another pass wins sends the choice back, so often at most.
 const ROUNDS: usize = 8;
+
+/// What a pass goes by.
+struct Scene<'a> {
+    config: &'a Config,
+    options: &'a Options,
+    profiles: BTreeMap<String, Profile>,
+    sessions: Vec<Session>,
+}
 
 pub fn pass(store: &mut Store, config: &Config, options: &Options) -> anyhow::Result<Pass> {
     let now = when::now();
@@ -56,43 +66,27 @@ pub fn pass(store: &mut Store, config: &Config, options: &Options) -> anyhow::Re
     let which = options.session.as_deref().map_or(Which::All, Which::One);
     let sessions = sync::sync(store, config, which, now)?;
     pass.sessions = sessions.len();
-    if !options.dry_run
-        && options.session.is_none()
-        && store.fact("last_pass")?.is_none_or(|t| now - t > sync::SEEN_EVERY)
-    {
+    let is_full = options.session.is_none() && !options.dry_run;
+    if is_full && store.fact("last_pass")?.is_none_or(|t| now - t > sync::SEEN_EVERY) {
         store.note_fact("last_pass", now)?;
     }
-    let profiles = config.profiles()?;
-    let mut most = options.limit.unwrap_or(usize::MAX);
+    let scene = Scene { config, options, profiles: config.profiles()?, sessions };
     let mut sent = Vec::new();
     for round in 0..ROUNDS {
-        if most == 0 {
-            break;
-        }
-        let done = start_some(
-            store,
-            config,
-            &profiles,
-            &sessions,
-            options,
-            round == 0,
-            &mut most,
-            &mut pass,
-        )?;
-        let retry = done.lost_a_claim;
-        sent.extend(done.sent);
-        if options.dry_run || !retry {
+        let lost_a_claim = start_some(store, &scene, round == 0, &mut sent, &mut pass)?;
+        if options.dry_run || !lost_a_claim {
             break;
         }
     }
     for (a, outcome) in deliver::await_starts(store, sent)? {
-        let name = sessions.iter().find(|s| Some(s.id) == a.session).map(|s| s.name.as_str());
-        let mut record = json!({"did": "started", "attempt": a.name.to_string(), "task": a.name.task, "session": name});
-        match outcome {
-            Ok(()) => pass.started += 1,
-            Err(why) => {
-                if let Some(id) = a.session {
-                    store.avoid(id, &why, when::now() + AVOID)?;
+        let session = scene.sessions.iter().find(|s| Some(s.id) == a.session);
+        let mut record = json!({"did": "started", "attempt": a.name.to_string(), "task": a.name.task,
+            "session": session.map(|s| s.name.as_str())});
+        match (outcome, session) {
+            (Ok(()), _) => pass.started += 1,
+            (Err(why), session) => {
+                if let Some(s) = session {
+                    avoid(store, s, &why)?;
                 }
                 record["did"] = "revoked".into();
                 record["reason"] = why.into();
@@ -103,128 +97,146 @@ pub fn pass(store: &mut Store, config: &Config, options: &Options) -> anyhow::Re
     Ok(pass)
 }
 
-struct Round {
-    sent: Vec<OpenAttempt>,
-    lost_a_claim: bool,
-}
-
-#[allow(clippy::too_many_arguments)]
+/// One choice, and what can be started of it. True: another pass won a task that was chosen.
 fn start_some(
     store: &mut Store,
-    config: &Config,
-    profiles: &std::collections::BTreeMap<String, Profile>,
-    sessions: &[Session],
-    options: &Options,
-    first_round: bool,
-    most: &mut usize,
+    scene: &Scene,
+    first: bool,
+    sent: &mut Vec<OpenAttempt>,
     pass: &mut Pass,
-) -> anyhow::Result<Round> {
+) -> anyhow::Result<bool> {
     let now = when::now();
-    let account = |provider: &str| profiles.get(provider).and_then(|p| p.account.clone());
-    let tasks = candidates(store, sessions, profiles, options, now)?;
+    let tasks = candidates(store, scene, now)?;
     let open = store.open_attempts()?;
-    let slots = slots(store, sessions, &open, now)?;
+    let slots = slots(store, &scene.sessions, &open, now)?;
     let limits = store.limits(now)?;
     let mut wanted = Vec::new();
     for task in &tasks {
-        let limited =
-            account(&task.provider).and_then(|a| limits.get(&a).map(|(_, why)| why.clone()));
+        let limited = scene.account(task).and_then(|a| limits.get(a).map(|(_, why)| why.clone()));
         wanted.push(Wanted { task, context_failed: store.tried(task)?.1, limited });
     }
-    let world = world(store, &open)?;
-    let rules = Rules { policy: config.policy, weights: config.weights, plan: config.plan };
-    let choice = route::choose(&wanted, &slots, &world, &rules, now);
-    if options.explain && first_round {
+    let rules = Rules {
+        policy: scene.config.policy,
+        weights: scene.config.weights,
+        plan: scene.config.plan,
+    };
+    let choice = route::choose(&wanted, &slots, &world(store, &open)?, &rules, now);
+    if scene.options.explain && first {
         explain(&wanted, &slots, &choice, &mut pass.records);
     }
-    let mut round = Round { sent: Vec::new(), lost_a_claim: false };
-    if options.dry_run {
-        for (i, j) in choice.start.iter().take(*most) {
+    let most = scene.options.limit.unwrap_or(usize::MAX);
+    if scene.options.dry_run {
+        for (i, j) in choice.start.iter().take(most) {
             pass.started += 1;
             pass.records.push(
                 json!({"would": "start", "task": tasks[*i].id, "session": slots[*j].session.name}),
             );
         }
-        return Ok(round);
+        return Ok(false);
     }
     // a look at one session says nothing of the others
-    let all = options.session.is_none();
+    let all = scene.options.session.is_none();
     for w in wanted.iter().filter(|w| all && route::is_hopeless(w, &slots)) {
-        let why = store
-            .last_reason(w.task.id)?
-            .unwrap_or_else(|| "the context could not be established".into());
+        let why = store.last_reason(w.task.id)?;
+        let why = why.unwrap_or_else(|| "the context could not be established".into());
         if store.hold(w.task.id, &format!("no session left: {why}"), now)? {
             pass.records.push(json!({"did": "held", "task": w.task.id, "reason": why}));
         }
     }
-    let owner = proc::own();
+    let mut lost_a_claim = false;
     for (i, j) in choice.start {
-        if *most == 0 {
+        if sent.len() >= most {
             break;
         }
         let (task, session) = (&tasks[i], slots[j].session);
-        if switches(task) && options.session.is_some() {
-            // of the other sessions only an old look is at hand, and one of them may work in that tree
-            sync::sync(store, config, Which::All, when::now())?;
+        match start(store, scene, task, session)? {
+            Started::Sent(a) => sent.push(*a),
+            Started::Lost => lost_a_claim = true,
+            Started::Refused(why) => pass.records.push(
+                json!({"did": "refused", "task": task.id, "session": session.name, "reason": why}),
+            ),
         }
-        let agent_session = uuid()?;
-        let account = account(&task.provider);
-        let claim = Claim {
-            task: task.id,
-            session: session.id,
-            incarnation: &session.incarnation,
-            agent_session: &agent_session,
-            switches: switches(task),
-            account: account.as_deref(),
-            owner: &owner,
-        };
-        let attempt = match store.claim(&claim, when::now())? {
-            Claimed::Won(a) => a,
-            Claimed::Not(_) => {
-                round.lost_a_claim = true;
-                continue;
-            }
-        };
-        deliver::stop_for_test("claimed");
-        let dir = task.context.working_dir.as_deref();
-        let why = match deliver::hand_over(store, config, session, &attempt, dir)? {
-            Handed::Typed => {
-                deliver::stop_for_test("typed");
-                *most -= 1;
-                round.sent.push(*attempt);
-                continue;
-            }
-            Handed::Not(why) => why,
-            Handed::InVain(why) => {
-                store.avoid(session.id, &why, when::now() + AVOID)?;
-                why
-            }
-        };
-        store.revoke(&attempt, &why, when::now())?;
-        pass.records.push(
-            json!({"did": "refused", "task": task.id, "session": session.name, "reason": why}),
-        );
     }
-    Ok(round)
+    Ok(lost_a_claim)
 }
 
-fn candidates(
-    store: &Store,
-    sessions: &[Session],
-    profiles: &std::collections::BTreeMap<String, Profile>,
-    options: &Options,
-    now: Ms,
-) -> anyhow::Result<Vec<Task>> {
-    let names: Vec<String> = sessions.iter().map(|s| s.name.clone()).collect();
-    let dirs: Vec<String> = sessions.iter().filter_map(|s| s.place.working_dir.clone()).collect();
+enum Started {
+    Sent(Box<OpenAttempt>),
+    /// Another pass has the task or the session.
+    Lost,
+    Refused(String),
+}
+
+/// Claims one pair, and hands it over.
+fn start(
+    store: &mut Store,
+    scene: &Scene,
+    task: &Task,
+    session: &Session,
+) -> anyhow::Result<Started> {
+    let switches = switches(task);
+    if switches && scene.options.session.is_some() {
+        // of the other sessions only an old look is at hand, and one of them may work in that tree
+        sync::sync(store, scene.config, Which::All, when::now())?;
+    }
+    let claim = Claim {
+        task: task.id,
+        session: session.id,
+        incarnation: &session.incarnation,
+        agent_session: &uuid()?,
+        switches,
+        account: scene.account(task).map(String::as_str),
+        owner: &proc::own(),
+    };
+    let attempt = match store.claim(&claim, when::now())? {
+        Claimed::Won(a) => a,
+        Claimed::Not(_) => return Ok(Started::Lost),
+    };
+    deliver::stop_for_test("claimed");
+    let dir = task.context.working_dir.as_deref();
+    let why = match deliver::hand_over(store, scene.config, session, &attempt, dir)? {
+        Handed::Typed => {
+            deliver::stop_for_test("typed");
+            return Ok(Started::Sent(attempt));
+        }
+        Handed::Not(why) => why,
+        Handed::InVain(why) => {
+            avoid(store, session, &why)?;
+            why
+        }
+    };
+    store.revoke(&attempt, &why, when::now())?;
+    Ok(Started::Refused(why))
+}
+
+/// Leaves a session alone in which a typed line came to nothing: shortly, and longer when that is its habit.
+fn avoid(store: &mut Store, session: &Session, why: &str) -> anyhow::Result<()> {
+    let now = when::now();
+    let again = session.avoid.as_ref().is_some_and(|(until, _)| now - until < AVOID_AGAIN);
+    store.avoid(session.id, why, now + if again { AVOID_AGAIN } else { AVOID })
+}
+
+impl Scene<'_> {
+    /// Who is limited when the task's agent is.
+    fn account(&self, task: &Task) -> Option<&String> {
+        self.profiles.get(&task.provider)?.account.as_ref()
+    }
+}
+
+fn candidates(store: &Store, scene: &Scene, now: Ms) -> anyhow::Result<Vec<Task>> {
+    let names: Vec<String> = scene.sessions.iter().map(|s| s.name.clone()).collect();
+    let dirs: Vec<String> =
+        scene.sessions.iter().filter_map(|s| s.place.working_dir.clone()).collect();
     let limits = store.limits(now)?;
     let at_limit = |p: &Profile| p.account.as_ref().is_some_and(|a| limits.contains_key(a));
     // an explanation wants to name the limit as the reason
-    let limited: Vec<String> = match options.explain {
+    let limited: Vec<String> = match scene.options.explain {
         true => Vec::new(),
-        false => profiles.iter().filter(|(_, p)| at_limit(p)).map(|(n, _)| n.clone()).collect(),
+        false => {
+            scene.profiles.iter().filter(|(_, p)| at_limit(p)).map(|(n, _)| n.clone()).collect()
+        }
     };
-    let most = 3 * sessions.len() + 20;
+    let most = 3 * scene.sessions.len() + 20;
     store.candidates(&Candidates { sessions: &names, dirs: &dirs, limited: &limited, most }, now)
 }
 

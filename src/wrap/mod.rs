@@ -80,7 +80,8 @@ pub fn run(
     };
     let code = matches!(then, Then::Eval).then(|| task.content.clone());
     let body = json!({"provider": task.provider, "pid": running.child.id()});
-    store.note("start", Some(a), None, None, body, when::now())?;
+    // a record of it; the task does not wait for a database that is busy
+    let _ = store.note("start", Some(a), None, None, body, when::now());
     let mut work = Work::new(store, config, started, job, environment.secrets, running);
     work.start(feeds.then(|| job.profile.prompt(&task.content)))?;
     work.run(code)
