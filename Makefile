@@ -11,7 +11,7 @@ STATIC = yes
 endif
 ifeq ($(STATIC),yes)
 RELEASE = $(TARGET)/$(HOST)/release
-CARGO_RELEASE = RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --target $(HOST)
+CARGO_RELEASE = RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' cargo build --locked --release --target $(HOST)
 else
 RELEASE = $(TARGET)/release
 CARGO_RELEASE = cargo build --locked --release
