@@ -51,7 +51,7 @@ const VERBS: &[&str] =
 /// What stands on a verb, and so is unknown to it.
 const ORDER: &[(&str, &[&str])] = &[
     ("src/ctx/", &["assign", "feedback", "wrap", "ctl", "doctor"]),
-    ("src/feedback.rs", &["assign", "wrap", "ctl", "doctor"]),
+    ("src/feedback/", &["assign", "wrap", "ctl", "doctor"]),
     ("src/wrap/", &["assign", "ctl", "doctor"]),
     ("src/assign/", &["feedback", "wrap", "ctl", "doctor"]),
 ];
@@ -171,7 +171,7 @@ fn a_source_that_breaks_a_direction_is_found() {
         ("src/policy.rs", "use std::{\n    collections::BTreeMap,\n    time::SystemTime,\n};"),
         ("src/task.rs", "let now = when::now();"),
         ("src/session.rs", "use rustix::fs::statfs;"),
-        ("src/feedback.rs", "use rusqlite::Connection;"),
+        ("src/feedback/feed.rs", "use rusqlite::Connection;"),
         ("src/ctl.rs", "#[derive(clap::Args)]\nstruct A;"),
         ("src/doctor.rs", "Command::new(\"tmux\");"),
         ("src/ctx/mod.rs", "std::process::Command::new( \"git\" )"),

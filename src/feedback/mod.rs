@@ -1,0 +1,118 @@
+//! What events mean for a task: whether an end is believed, and the move that follows.
+
+mod bind;
+mod feed;
+
+pub use bind::{Address, Bound, bind};
+pub use feed::{Fed, feed};
+
+use anyhow::bail;
+
+use crate::config::Config;
+use crate::event::{End, Event, Evidence};
+use crate::extract::{Extractor, Format};
+use crate::policy::{self, Ended, Verdict};
+use crate::store::{Line, OpenAttempt, Standing, Store};
+use crate::task::Task;
+use crate::when;
+
+/// What an end from the owner's channel comes to: whether its evidence is accepted, and whether `--verify` agrees.
+/// `run`: runs the verification, in the task's context.
+pub fn judge(
+    task: &Task,
+    end: End,
+    accept: Option<Evidence>,
+    exit_code: Option<i64>,
+    run: impl FnOnce(&str) -> Result<(), String>,
+) -> anyhow::Result<Ending> {
+    let accept = accept.unwrap_or(task.accept);
+    let mut verdict = policy::verdict(&end, when::now());
+    let mut reason = end.reason.clone();
+    if end.evidence < accept && !matches!(verdict, Verdict::Unknown { .. }) {
+        let said = serde_json::to_value(end.outcome)?.as_str().unwrap_or_default().to_owned();
+        reason = Some(format!(
+            "said to be {said}, by {} only: {} is accepted{}",
+            end.evidence.as_str(),
+            accept.as_str(),
+            reason.map(|r| format!(" ({r})")).unwrap_or_default()
+        ));
+        verdict = Verdict::Unknown { survivors: false };
+    }
+    if let (Verdict::Complete { .. }, Some(command)) = (&verdict, &task.verify)
+        && let Err(why) = run(command)
+    {
+        verdict = Verdict::Failed;
+        reason = Some(format!("verify failed: {why}"));
+    }
+    Ok(Ending { verdict, reason, end: Some(end), exit_code })
+}
+
+/// How an attempt ends, as its owner sees it.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    pub verdict: Verdict,
+    pub reason: Option<String>,
+    pub end: Option<End>,
+    pub exit_code: Option<i64>,
+}
+
+/// Applies the policy and keeps what follows.
+pub fn close(
+    store: &mut Store,
+    config: &Config,
+    a: &OpenAttempt,
+    task: &Task,
+    e: &Ending,
+) -> anyhow::Result<bool> {
+    let now = when::now();
+    let account = config.profile(&task.provider).ok().and_then(|p| p.account);
+    let end = e.end.as_ref();
+    let evidence = match (&e.verdict, end) {
+        (_, Some(end)) => end.evidence,
+        (Verdict::Failed | Verdict::Cancelled, None) => Evidence::Exit,
+        _ => Evidence::None,
+    };
+    let ended = Ended {
+        task,
+        number: a.name.number,
+        counted: store.tried(task)?.0,
+        account: account.as_deref(),
+        reason: e.reason.clone(),
+        evidence,
+        confidence: end.map(|end| end.confidence),
+        answer: end.and_then(|end| end.answer.clone()),
+        exit_code: e.exit_code,
+    };
+    let closing = policy::settle(&ended, &e.verdict, &config.retry, now);
+    store.close(a, &closing, now)
+}
+
+/// Takes in one call of an agent's hook. It speaks for the attempt whose agent session it names, and for no other.
+pub fn hook(store: &mut Store, input: &[u8]) -> anyhow::Result<bool> {
+    let mut extractor = Extractor::new(Format::Hook);
+    let mut events = Vec::new();
+    extractor.push(input, &mut events);
+    extractor.finish(None, &mut events);
+    let Some(session) = events.iter().find_map(|e| e.session_id.clone()) else {
+        if events.is_empty() {
+            bail!("no hook record on standard input");
+        }
+        return Ok(false);
+    };
+    let Some(attempt) = store.attempt_of_agent(&session)? else { return Ok(false) };
+    let standing = if attempt.state.is_open() { Standing::Owner } else { Standing::Refused };
+    let now = when::now();
+    let stream = format!("hook:{now}:{}", std::process::id());
+    let lines: Vec<Line> = events.iter().map(|e| kept(e, standing, None)).collect();
+    store.record(&attempt, &stream, &lines, now)?;
+    Ok(true)
+}
+
+/// An event as it is kept, without the values that must not be written down.
+pub fn kept(e: &Event, standing: Standing, secrets: Option<&crate::clean::Secrets>) -> Line {
+    let value = serde_json::to_value(e).unwrap_or_default();
+    let kind = value["type"].as_str().unwrap_or("note").to_owned();
+    let text = value.to_string();
+    let body = secrets.filter(|s| !s.is_empty()).map_or(text.clone(), |s| s.redact(&text));
+    Line { seq: e.seq as i64, standing, kind, body, event: Some(e.clone()) }
+}
