@@ -18,6 +18,11 @@ struct Lab {
 
 impl Lab {
     fn new(kind: Kind) -> Option<Lab> {
+        Lab::of(kind, false)
+    }
+
+    /// `subscriber`: Claude's limits of a plan are told to subscribers only.
+    fn of(kind: Kind, subscriber: bool) -> Option<Lab> {
         if !client::present(kind) {
             return None;
         }
@@ -25,6 +30,9 @@ impl Lab {
         let stub = Stub::start();
         let repo = w.repository("repo", &[]);
         w.env = client::env(kind, stub.port(), &w.path("home"), &[&repo]);
+        if subscriber {
+            subscribe(&mut w.env);
+        }
         let bin = client::root().join("bin");
         // the world's own PATH with the clients on it
         w.env.retain(|(k, _)| k != "PATH" && k != "TERM");
@@ -56,6 +64,14 @@ impl Lab {
         let a = self.w.attempts(&id).pop().expect("an attempt");
         (t, a)
     }
+}
+
+fn subscribe(env: &mut Vec<(String, String)>) {
+    let mut c = std::process::Command::new("env");
+    c.envs(env.clone());
+    client::subscribe(&mut c);
+    let text = |t: &std::ffi::OsStr| t.to_string_lossy().into_owned();
+    *env = c.get_envs().filter_map(|(k, v)| Some((text(k), text(v?)))).collect();
 }
 
 fn text<'a>(v: &'a Value, field: &str) -> &'a str {
@@ -150,22 +166,7 @@ fn an_api_error_under_codex_is_tried_again_later() {
 }
 
 fn limited(kind: Kind) {
-    let Some(mut lab) = Lab::new(kind) else { return };
-    if kind == Kind::Claude {
-        // limits of a plan are told to subscribers only
-        let mut c = std::process::Command::new("env");
-        c.envs(lab.w.env.clone());
-        client::subscribe(&mut c);
-        let changed: Vec<(String, Option<String>)> = c
-            .get_envs()
-            .map(|(k, v)| {
-                (k.to_string_lossy().into_owned(), v.map(|v| v.to_string_lossy().into_owned()))
-            })
-            .collect();
-        lab.w.env = changed.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
-        lab.w.tmux(&["kill-session", "-t", "=agent:"]);
-        lab.w.session("agent", "bash", &lab.repo.clone());
-    }
+    let Some(lab) = Lab::of(kind, kind == Kind::Claude) else { return };
     let reset = jiff::Timestamp::now().as_second() / 60 * 60 + 2 * 3600;
     let (t, a) = lab.run(&format!("STUB:limit {reset}"), &[], "queued");
     assert_eq!((text(&a, "state"), &a["counts"]), ("failed", &false.into()), "not counted: {a}");

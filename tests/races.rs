@@ -86,6 +86,38 @@ fn a_pass_killed_after_it_typed_runs_nothing_twice() {
     survives_a_killed_pass("typed", true);
 }
 
+/// An orch-wrap that is killed before it handed the content over: lost, tried again, and run once.
+fn survives_a_killed_wrap(step: &str) {
+    let mut w = World::new();
+    let flag = w.text("flag");
+    w.env.push(("ORCH_TEST_KILL".into(), format!("{step}@{flag}")));
+    w.session("one", "bash", &w.path("home"));
+    std::fs::write(&flag, "").expect("flag");
+    let log = w.text("log");
+    let id = w.enqueue(&["--provider", "shell", "--prereq", "true", &format!("echo ran >> {log}")]);
+    w.assign_until(&id, "completed");
+    w.await_quiet();
+    assert!(!std::path::Path::new(&flag).exists(), "{step}: it was to be killed there");
+    assert_eq!(std::fs::read_to_string(&log).expect("log"), "ran\n", "{step}");
+    let states: Vec<Value> = w.attempts(&id).into_iter().map(|a| a["state"].clone()).collect();
+    assert_eq!(states, ["lost", "completed"], "{step}");
+}
+
+#[test]
+fn an_orch_wrap_killed_once_it_has_begun_loses_nothing() {
+    survives_a_killed_wrap("begun");
+}
+
+#[test]
+fn an_orch_wrap_killed_while_its_shell_prepares_loses_nothing() {
+    survives_a_killed_wrap("spawned");
+}
+
+#[test]
+fn an_orch_wrap_killed_right_before_it_lets_go_loses_nothing() {
+    survives_a_killed_wrap("verified");
+}
+
 #[test]
 fn a_line_that_comes_late_is_refused_and_runs_nothing() {
     let w = World::new();

@@ -61,7 +61,7 @@ pub fn hand_over(
         Err(why) => return Ok(Handed::Not(why)),
     };
     let line = line(shell, dir, &wrap, store.path(), a)?;
-    stop_for_test("sending");
+    proc::stop_for_test("sending");
     // a server that dies meanwhile is this session's trouble, not the pass's
     match Tmux::at(&session.incarnation.socket).type_line(
         &session.incarnation.pane_id,
@@ -118,17 +118,4 @@ pub fn await_starts(
         done.push((a, if taken { Err(why.to_owned()) } else { Ok(()) }));
     }
     Ok(done)
-}
-
-/// Where tests end this process by a signal of its own, to see that nothing is lost at that step. Not in a release.
-#[cfg(not(debug_assertions))]
-pub fn stop_for_test(_: &str) {}
-
-/// Where tests end this process by a signal of its own, to see that nothing is lost at that step. Not in a release.
-#[cfg(debug_assertions)]
-pub fn stop_for_test(step: &str) {
-    if std::env::var("ORCH_TEST_KILL").as_deref() == Ok(step) {
-        proc::signal(i64::from(std::process::id()), rustix::process::Signal::KILL);
-        std::thread::sleep(Duration::from_secs(5));
-    }
 }

@@ -192,11 +192,11 @@ fn start(
         Claimed::Won(a) => a,
         Claimed::Not(_) => return Ok(Started::Lost),
     };
-    deliver::stop_for_test("claimed");
+    proc::stop_for_test("claimed");
     let dir = task.context.working_dir.as_deref();
     let why = match deliver::hand_over(store, scene.config, session, &attempt, dir)? {
         Handed::Typed => {
-            deliver::stop_for_test("typed");
+            proc::stop_for_test("typed");
             return Ok(Started::Sent(attempt));
         }
         Handed::Not(why) => why,

@@ -174,3 +174,22 @@ pub fn on_path(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|d| runs(d.join(program))))
 }
+
+/// Where tests end this process by a signal of its own, to see that nothing is lost at that step. Not in a release.
+#[cfg(not(debug_assertions))]
+pub fn stop_for_test(_: &str) {}
+
+/// Where tests end this process by a signal of its own, to see that nothing is lost at that step. Not in a release.
+/// `ORCH_TEST_KILL=STEP@FILE`: once, by taking the file away.
+#[cfg(debug_assertions)]
+pub fn stop_for_test(step: &str) {
+    let Ok(wanted) = std::env::var("ORCH_TEST_KILL") else { return };
+    let meant = match wanted.split_once('@') {
+        Some((s, file)) => s == step && std::fs::remove_file(file).is_ok(),
+        None => wanted == step,
+    };
+    if meant {
+        signal(i64::from(std::process::id()), rustix::process::Signal::KILL);
+        std::thread::sleep(std::time::Duration::from_secs(5));
+    }
+}

@@ -14,6 +14,7 @@ use crate::ctx::establish;
 use crate::extract::Format;
 use crate::feedback::{self, Ending};
 use crate::policy::Verdict;
+use crate::proc;
 use crate::provider::{Content, Profile};
 use crate::store::{OpenAttempt, Started, Store};
 use crate::when;
@@ -47,6 +48,7 @@ pub fn run(
     gate: Gate,
 ) -> anyhow::Result<Outcomes> {
     let (a, task) = (&started.attempt, &started.task);
+    proc::stop_for_test("begun");
     let prepared = context(config, started);
     let environment = match prepared {
         Ok(e) => e,
@@ -78,6 +80,7 @@ pub fn run(
         Ok(r) => r,
         Err(e) => return context_failed(store, config, started, &format!("{e:#}")),
     };
+    proc::stop_for_test("spawned");
     let code = matches!(then, Then::Eval).then(|| task.content.clone());
     let body = json!({"provider": task.provider, "pid": running.child.id()});
     // a record of it; the task does not wait for a database that is busy

@@ -230,6 +230,7 @@ impl<'a> Work<'a> {
                     body,
                     when::now(),
                 );
+                proc::stop_for_test("verified");
                 let go = format!("g{}.", code.unwrap_or_default());
                 let mut pipe = self.running.go.try_clone().context("pipe")?;
                 self.close_gate()?;

@@ -123,16 +123,27 @@ impl Store {
         })
     }
 
-    /// Asks the owner of a running attempt to end it. `None`: nothing runs.
-    pub fn ask_cancel(&mut self, id: TaskId, why: &str) -> anyhow::Result<Option<OpenAttempt>> {
+    /// Cancels a task that nothing works on: `None`. Else asks the owner of its open attempt to end it.
+    pub fn ask_cancel(
+        &mut self,
+        id: TaskId,
+        why: &str,
+        now: Ms,
+    ) -> anyhow::Result<Option<OpenAttempt>> {
         self.write(|tx| {
-            need(tx, id)?;
+            let task = need(tx, id)?;
+            if task.state.is_final() {
+                bail!("task {id} is {}: it has ended", task.state.as_str());
+            }
             let open = open_of(tx, id)?;
-            if let Some(a) = &open {
-                tx.execute(
-                    "update attempts set cancel_asked = ?2 where id = ?1",
-                    params![a.id.0, why],
-                )?;
+            match &open {
+                Some(a) => {
+                    tx.execute(
+                        "update attempts set cancel_asked = ?2 where id = ?1",
+                        params![a.id.0, why],
+                    )?;
+                }
+                None => move_task(tx, id, task::State::Cancelled, Some(why), None, now)?,
             }
             Ok(open)
         })
