@@ -81,7 +81,7 @@ fn one(store: &mut Store, id: TaskId, word: &Word, now: Ms) -> anyhow::Result<()
 fn cancel(store: &mut Store, id: TaskId, now: Ms) -> anyhow::Result<()> {
     const WHY: &str = "cancelled by hand";
     let begun = Instant::now();
-    while let Some(open) = store.ask_cancel(id, WHY)? {
+    while let Some(open) = store.ask_cancel(id, WHY, now)? {
         let owner = open.owner.as_ref().filter(|o| !open.fed && proc::is_alive(o));
         if let (attempt::State::Running, Some(owner)) = (open.state, owner) {
             proc::signal(owner.pid, Signal::TERM);
@@ -94,13 +94,14 @@ fn cancel(store: &mut Store, id: TaskId, now: Ms) -> anyhow::Result<()> {
             }
             return Ok(());
         }
+        if store.need_task(id)?.state == State::Cancelled {
+            return Ok(());
+        }
         if begun.elapsed() > TO_END {
             bail!("task {id}: it keeps moving: look again");
         }
     }
-    let closing =
-        Closing { task: Some(State::Cancelled), reason: Some(WHY.into()), ..Default::default() };
-    store.decide(id, &closing, now)
+    Ok(())
 }
 
 fn await_end(store: &Store, open: &OpenAttempt) -> anyhow::Result<()> {

@@ -295,7 +295,7 @@ fn a_cancel_at_any_moment_of_a_start_runs_nothing_afterwards() {
         w.await_idle("one");
         let mut pass = spawn(&w, "orch-assign", &[], &[]);
         std::thread::sleep(std::time::Duration::from_millis(5 * round));
-        w.run("orch-ctl", &["cancel", &id]);
+        assert_eq!(w.run("orch-ctl", &["cancel", &id]).stderr, "");
         pass.wait().expect("ends");
         w.assign();
         w.await_state(&id, "cancelled");
