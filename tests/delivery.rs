@@ -384,3 +384,50 @@ fn tasks_without_context_drain_by_priority_and_age() {
     assert_eq!(w.ok("orch-ctl", &["complete", &by_hand]).trim(), by_hand);
     assert_eq!(w.state(&by_hand), "completed");
 }
+
+/// The real one is not to be had here: the stand-in prints what it was given.
+#[test]
+fn ollama_gets_its_model_and_the_prompt_and_its_output_is_the_answer() {
+    let mut w = World::new();
+    w.script("ollama", "#!/bin/sh\nprintf 'args: %s\\n' \"$*\"; cat\n");
+    let path = format!(
+        "{}:{}:{}",
+        w.text(""),
+        crate::support::world::bin_dir().display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    w.env.push(("PATH".into(), path));
+    w.config("[provider.ollama]\nmodel = 'tiny'\n");
+    w.session("one", "bash", &w.path("home"));
+    let id = w.enqueue(&["--provider", "ollama", "--", "/help me: say \"hi\""]);
+    w.assign();
+    let t = w.await_state(&id, "completed");
+    assert_eq!(t["evidence"], "exit");
+    assert_eq!(w.ok("orch-ls", &["--answer", &id]), "args: run tiny\n/help me: say \"hi\"");
+}
+
+#[test]
+fn a_hook_speaks_for_the_attempt_whose_session_it_names_and_ends_no_command() {
+    let w = World::new();
+    w.session("one", "bash", &w.path("home"));
+    let stop = w.text("stop");
+    let id =
+        w.enqueue(&["--provider", "shell", &format!("until test -e {stop}; do sleep 0.05; done")]);
+    w.assign();
+    w.await_state(&id, "running");
+    let session = w.attempts(&id)[0]["agent_session"].as_str().expect("a session").to_owned();
+    let hook = |session: &str| {
+        json!({"hook_event_name": "Stop", "session_id": session, "cwd": "/", "transcript_path": "/t",
+            "stop_hook_active": false, "last_assistant_message": "All done.", "background_tasks": []})
+        .to_string()
+    };
+    let ran = w.run_with_input("orch-feedback", &["--hook", "claude"], hook(&session).as_bytes());
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    let ran = w.run_with_input("orch-feedback", &["--hook", "claude"], hook("another").as_bytes());
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    let ends: Vec<Value> = w.events(&id).into_iter().filter(|e| e["type"] == "turn_end").collect();
+    assert_eq!((ends.len(), &ends[0]["standing"]), (1, &json!("owner")), "{ends:?}");
+    assert_eq!(w.state(&id), "running");
+    std::fs::write(stop, "").expect("stop");
+    w.await_state(&id, "completed");
+}
