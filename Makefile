@@ -34,7 +34,6 @@ check:
 	@examples/needs.sh cargo cc tmux git mandoc shellcheck jq sqlite3
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	@if command -v cargo-deb >/dev/null; then $(MAKE) deb; fi
 	shellcheck $(SHELL_FILES)
 	if command -v cargo-deb >/dev/null; then $(MAKE) deb; fi
 	cargo test --locked

@@ -108,15 +108,19 @@ pub fn switch(dir: &Path, branch: &str, rules: &ContextRules) -> anyhow::Result<
 /// A repository's own config may name commands that run on every checkout; large-file storage is a known one.
 fn refuse_filters(dir: &Path, rules: &ContextRules) -> anyhow::Result<()> {
     for scope in ["--local", "--worktree"] {
-        let out = run(
-            dir,
-            rules,
-            &["config", scope, "--includes", "--name-only", "-z", "--get-regexp", "^filter\\."],
-        )?;
-        let names = String::from_utf8_lossy(&out.stdout).into_owned();
-        if let Some(name) =
-            names.split('\0').find(|n| !n.is_empty() && !n.starts_with("filter.lfs."))
-        {
+        let out =
+            run(dir, rules, &["config", scope, "--includes", "-z", "--get-regexp", "^filter\\."])?;
+        let text = String::from_utf8_lossy(&out.stdout);
+        let settings = text
+            .split('\0')
+            .filter(|s| !s.is_empty())
+            .map(|s| s.split_once('\n').unwrap_or((s, "")));
+        // the name of large-file storage alone vouches for nothing
+        let known = |name: &str, value: &str| {
+            name.starts_with("filter.lfs.")
+                && (value.starts_with("git-lfs ") || name.ends_with(".required"))
+        };
+        if let Some((name, _)) = settings.into_iter().find(|(n, v)| !known(n, v)) {
             bail!(
                 "{}: the repository's own {name} would run a command: allow it in config.toml: [context] allow_filters = true",
                 dir.display()
@@ -131,7 +135,12 @@ fn run(dir: &Path, rules: &ContextRules, args: &[&str]) -> anyhow::Result<std::p
     if !rules.allow_hooks {
         command.args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]);
     }
-    command.args(["-c", "submodule.recurse=false"]).args(args).output().context("git")
+    // a blob that is not there is not fetched by a command of the repository's choice
+    command
+        .args(["-c", "submodule.recurse=false", "-c", "protocol.allow=never"])
+        .args(args)
+        .output()
+        .context("git")
 }
 
 fn ask(dir: &Path, args: &[&str]) -> Option<String> {
@@ -161,7 +170,11 @@ fn git(dir: &Path) -> Command {
     for (name, _) in std::env::vars_os().filter(|(n, _)| n.to_string_lossy().starts_with("GIT_")) {
         command.env_remove(name);
     }
-    command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").stdin(std::process::Stdio::null());
+    command
+        .env("LC_ALL", "C")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .stdin(std::process::Stdio::null());
     command.arg("-C").arg(dir);
     command
 }

@@ -124,6 +124,8 @@ pub struct Prompt {
 pub struct Row {
     pub before_cursor: String,
     pub after_cursor: String,
+    /// It is the rest of a line that begins in the row above.
+    pub wraps: bool,
 }
 
 /// Glyphs that end the prompts people use. `>` counts only behind a path or `@`: alone it is also PS2.
@@ -170,18 +172,26 @@ fn has_glyph(text: &str) -> bool {
     text.chars().any(|c| GLYPHS.contains(&c) || c == '>')
 }
 
-/// A row that ends with the first glyph in it: what is typed behind a prompt would stand after that glyph.
+/// A row that ends with the first glyph in it: what is typed behind a prompt would stand after that glyph. What stands
+/// before it must look like a prompt's, not like the second line of a draft.
 fn is_plain_prompt(text: &str) -> bool {
-    let placed = |before: &str| before.contains(['/', '~', '@', ':']);
-    let first = text
-        .char_indices()
-        .find(|(at, c)| GLYPHS.contains(c) || (*c == '>' && placed(&text[..*at])));
-    first.is_some_and(|(at, c)| at + c.len_utf8() == text.len()) && !is_continuation(text)
+    let Some((at, glyph)) = text.char_indices().find(|(_, c)| GLYPHS.contains(c) || *c == '>')
+    else {
+        return false;
+    };
+    let before = text[..at].trim_end();
+    let placed = before.contains(['/', '~', '@', ':']);
+    let named = !before.contains(char::is_whitespace)
+        && !before.ends_with(|c: char| c.is_ascii_digit() && glyph == '%');
+    let labelled = before.starts_with('(') && before.ends_with(')');
+    let looks =
+        if glyph == '>' { placed } else { before.is_empty() || placed || named || labelled };
+    looks && at + glyph.len_utf8() == text.len()
 }
 
 /// A directory's own name may hold a glyph: the first time that it stands there it is the prompt's.
 fn without_dir(text: &str, dir: Option<&str>) -> String {
-    let name = dir.and_then(|d| d.rsplit('/').next()).filter(|n| !n.is_empty());
+    let name = dir.and_then(|d| d.rsplit('/').next()).filter(|n| n.contains(char::is_alphanumeric));
     name.map_or_else(|| text.to_owned(), |n| text.replacen(n, "dir", 1))
 }
 
@@ -195,7 +205,7 @@ mod tests {
     use super::*;
 
     fn row(before: &str) -> Row {
-        Row { before_cursor: before.into(), after_cursor: String::new() }
+        Row { before_cursor: before.into(), after_cursor: String::new(), wraps: false }
     }
 
     fn no(_: &str) -> bool {
@@ -227,7 +237,17 @@ mod tests {
         ] {
             assert!(p.is_empty(&row(draft), None, no).is_err(), "{draft}");
         }
-        for not in ["> ", "dquote> ", "cmdand quote> ", "", "➜  proj git:(main) ✗ "] {
+        for not in [
+            "> ",
+            "dquote> ",
+            "cmdand quote> ",
+            "> 50%",
+            "echo 50%",
+            "50%",
+            "host: $x 5 $ $",
+            "",
+            "➜  proj git:(main) ✗ ",
+        ] {
             assert!(p.is_empty(&row(not), None, no).is_err(), "{not}");
         }
     }
@@ -251,11 +271,13 @@ mod tests {
         assert_eq!(p.is_empty(&row("root@vm /t/it's $(id) #1# "), dir, no), Ok(()));
         assert!(p.is_empty(&row("root@vm /t/it's $(id) #1# cat it's $(id) #1"), dir, no).is_err());
         assert!(p.is_empty(&row("$ ls $(id) # "), Some("/"), no).is_err());
+        assert!(p.is_empty(&row("$ ls #"), Some("/t/$"), no).is_err());
+        assert!(p.is_empty(&Row { wraps: true, ..row("xxxx 100%") }, None, no).is_err());
     }
 
     #[test]
     fn text_right_of_the_cursor_is_a_draft() {
-        let r = Row { before_cursor: "$ ".into(), after_cursor: "s".into() };
+        let r = Row { before_cursor: "$ ".into(), after_cursor: "s".into(), wraps: false };
         assert!(Prompt::default().is_empty(&r, None, no).is_err());
     }
 }

@@ -141,12 +141,13 @@ impl Tmux {
         let mut random = [0u8; 8];
         getrandom::fill(&mut random).map_err(|e| anyhow::anyhow!("random numbers: {e}"))?;
         let mark = format!("{} ", crate::context::hex(&random));
-        let mut args: Vec<&str> = Vec::new();
         let format = format!("{mark}#{{cursor_x}} #{{cursor_y}}");
+        let mut args: Vec<&str> = Vec::new();
         for p in panes {
             if !args.is_empty() {
                 args.push(";");
             }
+            // as it stands, and with the lines that tmux itself broke put together
             args.extend([
                 "display-message",
                 "-p",
@@ -158,6 +159,20 @@ impl Tmux {
                 "-p",
                 "-t",
                 p,
+                ";",
+            ]);
+            args.extend([
+                "display-message",
+                "-p",
+                "-t",
+                p,
+                &mark,
+                ";",
+                "capture-pane",
+                "-p",
+                "-J",
+                "-t",
+                p,
             ]);
         }
         if args.is_empty() {
@@ -165,8 +180,9 @@ impl Tmux {
         }
         let out = self.run(&args)?;
         let text = String::from_utf8_lossy(&out.stdout);
-        let parts: Vec<&str> = text.split(mark.as_str()).skip(1).collect();
-        Ok((0..panes.len()).map(|i| parts.get(i).and_then(|p| row(p))).collect())
+        let parts: Vec<&str> = text.split(mark.trim_end()).skip(1).collect();
+        let read = |i: usize| row(parts.get(2 * i)?, parts.get(2 * i + 1)?);
+        Ok((0..panes.len()).map(read).collect())
     }
 
     /// Types a line that holds no control character, and Enter, where `seen` stands at the cursor. The leading blank goes
@@ -247,20 +263,55 @@ fn parse(line: &str) -> Option<Pane> {
     })
 }
 
-/// `X Y`, then the screen's rows.
-fn row(text: &str) -> Option<Row> {
-    let mut lines = text.lines();
-    let numbers: Vec<usize> = lines.next()?.split(' ').map_while(|n| n.parse().ok()).collect();
+/// ` X Y`, then the screen's rows; `joined`: its lines.
+fn row(text: &str, joined: &str) -> Option<Row> {
+    let mut rows = text.lines();
+    let numbers: Vec<usize> =
+        rows.next()?.trim().split(' ').map_while(|n| n.parse().ok()).collect();
     let [x, y] = numbers[..] else { return None };
-    let chars: Vec<char> = lines.nth(y).unwrap_or_default().chars().collect();
+    let rows: Vec<&str> = rows.collect();
+    let chars: Vec<char> = rows.get(y).copied().unwrap_or_default().chars().collect();
     let mut before: String = chars.iter().take(x).collect();
     // capture-pane drops trailing blanks
     before.extend(std::iter::repeat_n(' ', x.saturating_sub(chars.len())));
-    Some(Row { before_cursor: before, after_cursor: chars.iter().skip(x).collect() })
+    let wraps = goes_on(&rows, joined.lines().skip(1), y);
+    Some(Row { before_cursor: before, after_cursor: chars.iter().skip(x).collect(), wraps })
+}
+
+/// Whether row `y` is the rest of a line that begins above it. Lines and rows are laid side by side, blanks aside.
+fn goes_on<'a>(rows: &[&str], lines: impl Iterator<Item = &'a str>, y: usize) -> bool {
+    let bare = |t: &str| t.chars().filter(|c| *c != ' ').collect::<String>();
+    let mut at = 0;
+    for line in lines {
+        let (first, wanted) = (at, bare(line));
+        let mut have = bare(rows.get(at).copied().unwrap_or_default());
+        at += 1;
+        while have != wanted && at < rows.len() && have.len() < wanted.len() {
+            have.push_str(&bare(rows[at]));
+            at += 1;
+        }
+        if y < at {
+            return y > first;
+        }
+    }
+    false
 }
 
 /// `None`: tmux is not installed.
 pub fn version() -> Option<String> {
     let out = Command::new("tmux").arg("-V").output().ok()?;
     Some(String::from_utf8(out.stdout).context("version").ok()?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_is_the_rest_of_a_line_is_told_from_one_below_a_full_row() {
+        let rows = ["$ echo xx", "xxxx 100%", "full-line", "$ "];
+        let lines = ["$ echo xxxxxx 100%", "full-line", "$"];
+        let on: Vec<bool> = (0..4).map(|y| goes_on(&rows, lines.into_iter(), y)).collect();
+        assert_eq!(on, [false, true, false, false]);
+    }
 }

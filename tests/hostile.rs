@@ -389,3 +389,21 @@ fn a_hook_that_cannot_be_read_vetoes_nothing() {
     let ran = feedback(&w, &["--hook", "claude"], &[], "not a hook\n");
     assert!(ran.code < 2, "{}", ran.stderr);
 }
+
+#[test]
+fn the_name_of_large_file_storage_vouches_for_nothing() {
+    let w = World::new();
+    let repo = w.repository("repo", &["work"]);
+    let ran = w.path("filter-ran");
+    w.git(&repo, &["config", "filter.lfs.smudge", &format!("touch {}; cat", ran.display())]);
+    let dir = repo.to_str().expect("UTF-8");
+    let id =
+        w.enqueue(&["--provider", "shell", "--hold", "--dir", dir, "--branch", "work", "true"]);
+    let ran_by_hand = w.run("orch-wrap", &["--task", &id, "--", "true"]);
+    assert_eq!(ran_by_hand.code, 1);
+    assert!(ran_by_hand.stderr.contains("filter.lfs.smudge would run"), "{}", ran_by_hand.stderr);
+    w.git(&repo, &["config", "filter.lfs.smudge", "git-lfs smudge -- %f"]);
+    w.git(&repo, &["config", "filter.lfs.required", "true"]);
+    assert_eq!(w.run("orch-ctx", &["verify", &id]).code, 0);
+    assert!(!ran.exists());
+}

@@ -51,6 +51,25 @@ fn a_draft_that_ends_like_a_prompt_is_left_alone() {
 }
 
 #[test]
+fn a_draft_that_wraps_and_ends_like_a_prompt_is_left_alone() {
+    for shell in shells() {
+        let typed =
+            |w: &World| w.type_text("one", &format!("touch ran; echo {} 100%", "x".repeat(145)));
+        refused(shell, typed, |s| s.contains("100%"), "goes on here");
+    }
+}
+
+#[test]
+fn a_draft_in_an_open_quote_that_ends_like_a_prompt_is_left_alone() {
+    let starts = |w: &World| {
+        w.type_text("one", "echo 'open");
+        w.key("one", "Enter");
+        w.type_text("one", "50%");
+    };
+    refused("bash", starts, |s| s.contains("> 50%"), "not known to be an empty prompt");
+}
+
+#[test]
 fn a_draft_with_the_cursor_at_its_start_is_left_alone() {
     for shell in shells() {
         let typed = |w: &World| {

@@ -207,3 +207,40 @@ fn a_long_script_is_run_whole_or_not_at_all() {
     w.assign_until(id, "completed");
     assert_eq!(w.ok("orch-ls", &["--answer", id]), "begun\n19999 ended");
 }
+
+#[test]
+fn what_ignores_its_end_is_killed_before_the_attempt_is_over() {
+    let w = World::new();
+    let ran = w.run(
+        "orch-wrap",
+        &["--timeout", "300ms", "--", "bash", "-c", "(trap '' TERM; exec sleep 4719) & wait"],
+    );
+    assert_eq!(ran.code, 143);
+    let t = w.task("1");
+    assert!(t["reason"].as_str().expect("a reason").contains("timed out"), "{t}");
+    let out = w.command("pgrep").args(["-f", "^sleep 4719"]).output().expect("pgrep");
+    assert!(out.stdout.is_empty(), "it lives on");
+}
+
+#[test]
+fn a_reader_that_is_slow_costs_no_record() {
+    let w = World::new();
+    let result = json!({"type": "result", "subtype": "success", "is_error": false, "terminal_reason": "completed",
+        "result": "fine", "session_id": "s-1", "num_turns": 1});
+    let agent = w.script(
+        "agent",
+        &format!("#!/bin/sh\nyes '{{\"type\":\"noise\"}}' | head -200000\necho '{result}'\n"),
+    );
+    let line = format!(
+        "orch-wrap --raw --format claude -- {} | {{ sleep 1; head -c 1000 >/dev/null; sleep 1; cat >/dev/null; }}",
+        agent.display()
+    );
+    let ran = feed(w.command("bash").args(["-c", &line]), b"");
+    assert_eq!(ran.stderr, "");
+    let t = w.task("1");
+    assert_eq!(
+        (t["state"].as_str(), t["evidence"].as_str()),
+        (Some("completed"), Some("protocol")),
+        "{t}"
+    );
+}

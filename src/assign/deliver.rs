@@ -87,11 +87,24 @@ fn ready(session: &Session, config: &Config) -> Result<(Row, Shell), String> {
     }
 }
 
+/// Why a delivery is taken back.
+pub const NOT_BEGUN: &str = "not begun within 2 s of being typed";
+
+/// Whether what was typed was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    Yes,
+    /// Nobody did: it is taken back.
+    No,
+    /// Another pass or a person took it back meanwhile.
+    TakenBack,
+}
+
 /// Waits until orch-wrap has begun each attempt; takes the others back, so that a late line is refused.
 pub fn await_starts(
     store: &mut Store,
     sent: Vec<OpenAttempt>,
-) -> anyhow::Result<Vec<(OpenAttempt, Result<(), String>)>> {
+) -> anyhow::Result<Vec<(OpenAttempt, Begun)>> {
     let begun = Instant::now();
     let mut waiting = sent;
     let mut done = Vec::new();
@@ -100,10 +113,8 @@ pub fn await_starts(
         for a in waiting {
             match store.attempt(a.name)?.map(|x| x.state) {
                 Some(State::Sending) => still.push(a),
-                Some(State::Refused) => {
-                    done.push((a, Err("taken back by another pass".to_owned())))
-                }
-                _ => done.push((a, Ok(()))),
+                Some(State::Refused | State::Cancelled) => done.push((a, Begun::TakenBack)),
+                _ => done.push((a, Begun::Yes)),
             }
         }
         waiting = still;
@@ -113,9 +124,8 @@ pub fn await_starts(
         std::thread::sleep(Duration::from_millis(3));
     }
     for a in waiting {
-        let why = "not begun within 2 s of being typed";
-        let taken = store.revoke(&a, why, when::now())?;
-        done.push((a, if taken { Err(why.to_owned()) } else { Ok(()) }));
+        let taken = store.revoke(&a, NOT_BEGUN, when::now())?;
+        done.push((a, if taken { Begun::No } else { Begun::Yes }));
     }
     Ok(done)
 }

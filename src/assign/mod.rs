@@ -18,7 +18,7 @@ use crate::store::{Candidates, Claim, Claimed, OpenAttempt, Store};
 use crate::task::Task;
 use crate::when::{self, Ms};
 use crate::{git, proc};
-use deliver::Handed;
+use deliver::{Begun, Handed, NOT_BEGUN};
 
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -78,18 +78,19 @@ pub fn pass(store: &mut Store, config: &Config, options: &Options) -> anyhow::Re
             break;
         }
     }
-    for (a, outcome) in deliver::await_starts(store, sent)? {
+    for (a, begun) in deliver::await_starts(store, sent)? {
         let session = scene.sessions.iter().find(|s| Some(s.id) == a.session);
         let mut record = json!({"did": "started", "attempt": a.name.to_string(), "task": a.name.task,
             "session": session.map(|s| s.name.as_str())});
-        match (outcome, session) {
-            (Ok(()), _) => pass.started += 1,
-            (Err(why), session) => {
+        match begun {
+            Begun::Yes => pass.started += 1,
+            Begun::TakenBack => record["did"] = "revoked".into(),
+            Begun::No => {
                 if let Some(s) = session {
-                    avoid(store, s, &why)?;
+                    avoid(store, s, NOT_BEGUN)?;
                 }
                 record["did"] = "revoked".into();
-                record["reason"] = why.into();
+                record["reason"] = NOT_BEGUN.into();
             }
         }
         pass.records.push(record);

@@ -245,7 +245,8 @@ fn switch_code(branch: &str, shell: Shell) -> String {
     const GIT: &str =
         "git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c submodule.recurse=false";
     let (open, close) = if shell == Shell::Fish { ("begin;", "; end") } else { ("{", "; }") };
-    let no_filters = "test -z \"$(git config --local --includes --name-only --get-regexp '^filter\\.' | grep -v '^filter\\.lfs\\.')\"";
+    let no_filters = "test -z \"$(git config --local --includes --get-regexp '^filter\\.' | \
+         grep -Ev '^filter\\.lfs\\.([a-z]+ git-lfs |required )')\"";
     let clean = format!(
         "test -z \"$({GIT} --no-optional-locks status --porcelain --untracked-files=no --ignore-submodules=dirty)\""
     );

@@ -100,14 +100,24 @@ fn is_record(format: Format) -> bool {
     !matches!(format, Format::Text)
 }
 
+/// How often an early refusal is tried to be written down; each try waits for the database by itself.
+const TRIES: usize = 30;
+
 fn context_failed(
     store: &mut Store,
     config: &Config,
     started: &Started,
     why: &str,
 ) -> anyhow::Result<Outcomes> {
-    refuse(store, config, started, why)?;
     warn_of(&started.attempt, why);
+    let mut tries = 1;
+    while let Err(e) = refuse(store, config, started, why) {
+        if tries == TRIES {
+            return Err(e);
+        }
+        tries += 1;
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
     Ok(Outcomes { exit_code: 1 })
 }
 

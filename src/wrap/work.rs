@@ -25,9 +25,9 @@ use crate::when;
 const LATEST: Duration = Duration::from_millis(50);
 /// From TERM to KILL.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long what the child left behind may hold its output open.
-const DRAIN: Duration = Duration::from_millis(300);
-const DRAIN_MOST: Duration = Duration::from_secs(3);
+/// After the command's end its output is over when nothing comes for so many turns of 10 ms, or after so many bytes.
+const QUIET_TURNS: u32 = 30;
+const AFTER_EXIT: usize = 64 << 20;
 /// Of what was printed, the end that may become the answer.
 pub(super) const TAIL: usize = 64 * 1024;
 /// How often the owner says that it is there, and asks whether it should end.
@@ -154,24 +154,28 @@ impl<'a> Work<'a> {
     pub(super) fn run(mut self, code: Option<String>) -> anyhow::Result<Outcomes> {
         let begun = Instant::now();
         let mut code = code;
-        let (mut renewed, mut heard) = (Instant::now(), Instant::now());
-        let mut exited: Option<(std::process::ExitStatus, Instant)> = None;
+        let mut renewed = Instant::now();
+        // turns of the loop in which nothing came, and bytes that came after the command's end
+        let (mut quiet, mut after_exit) = (0u32, 0usize);
+        let mut exited: Option<std::process::ExitStatus> = None;
+        let mut looked = Instant::now();
         loop {
             let wait = Duration::from_millis(if exited.is_some() { 10 } else { 25 });
             match self.receive.recv_timeout(wait) {
                 Ok(Message::Output(bytes)) => {
                     self.take(&bytes)?;
-                    heard = Instant::now();
+                    quiet = 0;
+                    after_exit += if exited.is_some() { bytes.len() } else { 0 };
                 }
                 Ok(Message::Terminal(bytes)) => show_bytes(&bytes),
                 Ok(Message::OutputEnded) => self.open_outputs -= 1,
                 Ok(Message::Reported(bytes)) => self.let_go(&bytes, code.take())?,
                 Ok(Message::Signal(s)) => self.signalled(s),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => quiet += 1,
             }
             if exited.is_none() {
-                exited =
-                    self.running.child.try_wait().context("wait")?.map(|s| (s, Instant::now()));
+                exited = self.running.child.try_wait().context("wait")?;
+                quiet = 0;
             }
             if renewed.elapsed() > RENEW {
                 // a database that does not answer is no reason to end; it is asked again
@@ -198,14 +202,33 @@ impl<'a> Work<'a> {
                 self.killed = true;
             }
             // what the command left behind may hold its output open, and even go on writing
-            let silent = |at: Instant| heard.max(at).elapsed() > DRAIN || at.elapsed() > DRAIN_MOST;
-            if let Some((status, at)) = exited
+            let over = self.open_outputs == 0 || quiet > QUIET_TURNS || after_exit > AFTER_EXIT;
+            if let Some(status) = exited
                 && self.reported
-                && (self.open_outputs == 0 || silent(at))
+                && over
+                && !self.still_ending(&mut looked)
             {
+                while let Ok(m) = self.receive.try_recv() {
+                    if let Message::Output(bytes) = m {
+                        self.take(&bytes)?;
+                    }
+                }
                 return self.finish(status);
             }
         }
+    }
+
+    /// Whether something of an attempt that is being ended lives on, and KILL is still to come.
+    fn still_ending(&self, looked: &mut Instant) -> bool {
+        if self.ending.is_none() || self.killed {
+            return false;
+        }
+        // a look at every process is not for every turn
+        let due = looked.elapsed() > Duration::from_millis(100);
+        if due {
+            *looked = Instant::now();
+        }
+        !due || !proc::carriers(&self.marks()).is_empty()
     }
 
     /// The shell reports: at this moment it waits, so what is true of it now is what the task will find.
@@ -324,7 +347,7 @@ impl<'a> Work<'a> {
     }
 
     /// Does what must be done until it is: a database that is busy or full now takes it later, and there is nothing
-    /// better to do. Only a signal ends the tries.
+    /// better to do. Only TERM ends the tries: with the pane gone there is still the record to write.
     pub(super) fn insist(
         &mut self,
         mut what: impl FnMut(&mut Self) -> anyhow::Result<()>,
@@ -335,10 +358,10 @@ impl<'a> Work<'a> {
                 crate::cli::warn("orch-wrap", &format!("tried again until it is written: {e:#}"));
                 self.complained = true;
             }
-            use signal_hook::consts::{SIGHUP, SIGTERM};
+            use signal_hook::consts::SIGTERM;
             let begun = Instant::now();
             while begun.elapsed() < Duration::from_millis(500) {
-                if let Ok(Message::Signal(SIGTERM | SIGHUP)) =
+                if let Ok(Message::Signal(SIGTERM)) =
                     self.receive.recv_timeout(Duration::from_millis(50))
                 {
                     return Err(e);

@@ -143,6 +143,11 @@ impl Store {
                     None => format!("no attempt {name}"),
                 }));
             }
+            tx.execute(
+                "update sessions set avoid_until = null, avoid_why = null where id = \
+                 (select session_id from attempts where task_id = ?1 and number = ?2)",
+                params![name.task.0, name.number],
+            )?;
             move_task(tx, name.task, task::State::Running, None, None, now)?;
             let attempt = by_name(tx, name)?.with_context(|| format!("no attempt {name}"))?;
             Ok(Start::Begun(Box::new(Started { attempt, task: need(tx, name.task)? })))
@@ -174,6 +179,17 @@ fn obstacle(tx: &Transaction, task: &Task, c: &Claim, now: Ms) -> anyhow::Result
         tx.query_row("select name, paused from sessions where id = ?1", [c.session.0], |r| {
             Ok((r.get(0)?, r.get(1)?))
         })?;
+    let avoided: Option<String> = tx
+        .query_row(
+            "select avoid_why from sessions where id = ?1 and avoid_until > ?2",
+            params![c.session.0, now],
+            |r| r.get(0),
+        )
+        .optional()?
+        .flatten();
+    if let Some(why) = avoided {
+        return Ok(Some(format!("session '{name}' is left alone: {why}")));
+    }
     if let Some(why) = paused {
         return Ok(Some(format!("session '{name}' is paused: {why}")));
     }

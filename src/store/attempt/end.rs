@@ -56,7 +56,7 @@ impl Store {
                 return Ok(false);
             }
             // who was asked to end is not put on the queue again, however it ended
-            let cancelled = cancel_asked.filter(|_| matches!(c.task, Some(task::State::Queued | task::State::Failed)));
+            let cancelled = cancel_asked.filter(|_| matches!(c.task, Some(task::State::Queued | task::State::Failed | task::State::Unknown)));
             let (next, to, reason) = match &cancelled {
                 Some(why) => (State::Cancelled, Some(task::State::Cancelled), Some(why.as_str())),
                 None => (next, c.task, c.reason.as_deref()),
