@@ -124,8 +124,9 @@ pub struct Prompt {
 pub struct Row {
     pub before_cursor: String,
     pub after_cursor: String,
-    /// It is the rest of a line that begins in the row above.
-    pub wraps: bool,
+    /// The rows above that are full to the last column and so may go on here. tmux does not tell: readline breaks its
+    /// lines itself.
+    pub above: String,
 }
 
 /// Glyphs that end the prompts people use. `>` counts only behind a path or `@`: alone it is also PS2.
@@ -153,14 +154,16 @@ impl Prompt {
         if !row.after_cursor.trim().is_empty() {
             return Err(format!("text stands after the cursor: {:?}", row.after_cursor.trim()));
         }
-        if self.adopted.as_deref() == Some(text)
-            || known(text)
-            || is_plain_prompt(&without_dir(text, dir))
-        {
+        if self.adopted.as_deref() == Some(text) || known(text) {
             return Ok(());
         }
         if text.is_empty() {
             return Err("no prompt stands before the cursor".into());
+        }
+        let whole = format!("{}{text}", row.above);
+        let plain = |t: &str| is_plain_prompt(&without_dir(t, dir));
+        if self.adopted.is_none() && plain(text) && (row.above.is_empty() || plain(&whole)) {
+            return Ok(());
         }
         Err(format!(
             "not known to be an empty prompt (see prompts in orch-config(5)), a draft may stand there: {text:?}"
@@ -205,7 +208,7 @@ mod tests {
     use super::*;
 
     fn row(before: &str) -> Row {
-        Row { before_cursor: before.into(), after_cursor: String::new(), wraps: false }
+        Row { before_cursor: before.into(), after_cursor: String::new(), above: String::new() }
     }
 
     fn no(_: &str) -> bool {
@@ -272,12 +275,29 @@ mod tests {
         assert!(p.is_empty(&row("root@vm /t/it's $(id) #1# cat it's $(id) #1"), dir, no).is_err());
         assert!(p.is_empty(&row("$ ls $(id) # "), Some("/"), no).is_err());
         assert!(p.is_empty(&row("$ ls #"), Some("/t/$"), no).is_err());
-        assert!(p.is_empty(&Row { wraps: true, ..row("xxxx 100%") }, None, no).is_err());
+    }
+
+    #[test]
+    fn what_goes_on_from_full_rows_is_judged_with_them() {
+        let p = Prompt::default();
+        let below = |above: &str, text: &str| {
+            p.is_empty(&Row { above: above.into(), ..row(text) }, None, no).is_ok()
+        };
+        assert!(!below("$ echo xxxx", "xxxx$"));
+        assert!(!below("root@host:/tmp# git commit -m xx", "~/a$"));
+        assert!(below("==========", "root@host:/tmp# "));
+        assert!(below("~/src ---------- 12:00", "❯ "));
+    }
+
+    #[test]
+    fn a_pane_adopted_at_an_odd_prompt_has_no_other() {
+        let p = Prompt::adopt(&row("odd prompt: "));
+        assert!(p.is_empty(&row("odd/prompt$ "), None, no).is_err());
     }
 
     #[test]
     fn text_right_of_the_cursor_is_a_draft() {
-        let r = Row { before_cursor: "$ ".into(), after_cursor: "s".into(), wraps: false };
+        let r = Row { before_cursor: "$ ".into(), after_cursor: "s".into(), above: String::new() };
         assert!(Prompt::default().is_empty(&r, None, no).is_err());
     }
 }

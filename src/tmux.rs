@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, bail};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::session::Row;
 
@@ -141,48 +142,23 @@ impl Tmux {
         let mut random = [0u8; 8];
         getrandom::fill(&mut random).map_err(|e| anyhow::anyhow!("random numbers: {e}"))?;
         let mark = format!("{} ", crate::context::hex(&random));
-        let format = format!("{mark}#{{cursor_x}} #{{cursor_y}}");
+        let format = format!("{mark}#{{cursor_x}} #{{cursor_y}} #{{pane_width}}");
         let mut args: Vec<&str> = Vec::new();
         for p in panes {
             if !args.is_empty() {
                 args.push(";");
             }
-            // as it stands, and with the lines that tmux itself broke put together
-            args.extend([
-                "display-message",
-                "-p",
-                "-t",
-                p,
-                &format,
-                ";",
-                "capture-pane",
-                "-p",
-                "-t",
-                p,
-                ";",
-            ]);
-            args.extend([
-                "display-message",
-                "-p",
-                "-t",
-                p,
-                &mark,
-                ";",
-                "capture-pane",
-                "-p",
-                "-J",
-                "-t",
-                p,
-            ]);
+            args.extend(["display-message", "-p", "-t", p, &format, ";"]);
+            args.extend(["capture-pane", "-p", "-N", "-t", p]);
         }
         if args.is_empty() {
             return Ok(Vec::new());
         }
         let out = self.run(&args)?;
         let text = String::from_utf8_lossy(&out.stdout);
-        let parts: Vec<&str> = text.split(mark.trim_end()).skip(1).collect();
-        let read = |i: usize| row(parts.get(2 * i)?, parts.get(2 * i + 1)?);
-        Ok((0..panes.len()).map(read).collect())
+        let mut rows: Vec<Option<Row>> = text.split(&mark).skip(1).map(row).collect();
+        rows.resize(panes.len(), None);
+        Ok(rows)
     }
 
     /// Types a line that holds no control character, and Enter, where `seen` stands at the cursor. The leading blank goes
@@ -263,38 +239,37 @@ fn parse(line: &str) -> Option<Pane> {
     })
 }
 
-/// ` X Y`, then the screen's rows; `joined`: its lines.
-fn row(text: &str, joined: &str) -> Option<Row> {
+/// `X Y WIDTH`, then the screen's rows.
+fn row(text: &str) -> Option<Row> {
     let mut rows = text.lines();
-    let numbers: Vec<usize> =
-        rows.next()?.trim().split(' ').map_while(|n| n.parse().ok()).collect();
-    let [x, y] = numbers[..] else { return None };
+    let numbers: Vec<usize> = rows.next()?.split(' ').map_while(|n| n.parse().ok()).collect();
+    let [x, y, width] = numbers[..] else { return None };
     let rows: Vec<&str> = rows.collect();
-    let chars: Vec<char> = rows.get(y).copied().unwrap_or_default().chars().collect();
-    let mut before: String = chars.iter().take(x).collect();
-    // capture-pane drops trailing blanks
-    before.extend(std::iter::repeat_n(' ', x.saturating_sub(chars.len())));
-    let wraps = goes_on(&rows, joined.lines().skip(1), y);
-    Some(Row { before_cursor: before, after_cursor: chars.iter().skip(x).collect(), wraps })
+    let here = rows.get(y).copied().unwrap_or_default();
+    let (before, after) = here.split_at(column(here, x));
+    let above: Vec<&str> =
+        rows[..y.min(rows.len())].iter().copied().rev().take_while(|r| is_full(r, width)).collect();
+    Some(Row {
+        // a row ends where nothing was written any more
+        before_cursor: format!("{before}{}", " ".repeat(x.saturating_sub(here.width()))),
+        after_cursor: after.to_owned(),
+        above: above.into_iter().rev().collect(),
+    })
 }
 
-/// Whether row `y` is the rest of a line that begins above it. Lines and rows are laid side by side, blanks aside.
-fn goes_on<'a>(rows: &[&str], lines: impl Iterator<Item = &'a str>, y: usize) -> bool {
-    let bare = |t: &str| t.chars().filter(|c| *c != ' ').collect::<String>();
+/// The byte at which a column begins, the row's end where it has fewer.
+fn column(row: &str, x: usize) -> usize {
     let mut at = 0;
-    for line in lines {
-        let (first, wanted) = (at, bare(line));
-        let mut have = bare(rows.get(at).copied().unwrap_or_default());
-        at += 1;
-        while have != wanted && at < rows.len() && have.len() < wanted.len() {
-            have.push_str(&bare(rows[at]));
-            at += 1;
-        }
-        if y < at {
-            return y > first;
-        }
-    }
-    false
+    let here = row.char_indices().find(|(_, c)| {
+        at += c.width().unwrap_or(0);
+        at > x
+    });
+    here.map_or(row.len(), |(i, _)| i)
+}
+
+/// A wide character that does not fit leaves one column free.
+fn is_full(row: &str, width: usize) -> bool {
+    row.width() + 1 >= width
 }
 
 /// `None`: tmux is not installed.
@@ -308,10 +283,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_that_is_the_rest_of_a_line_is_told_from_one_below_a_full_row() {
-        let rows = ["$ echo xx", "xxxx 100%", "full-line", "$ "];
-        let lines = ["$ echo xxxxxx 100%", "full-line", "$"];
-        let on: Vec<bool> = (0..4).map(|y| goes_on(&rows, lines.into_iter(), y)).collect();
-        assert_eq!(on, [false, true, false, false]);
+    fn a_row_is_cut_at_the_cursors_column_and_has_the_full_rows_above_it() {
+        let row = |t| row(t).expect("a row");
+        let r = row("4 2 6\nout\n日本語\n$ ls\n");
+        assert_eq!((r.before_cursor.as_str(), r.after_cursor.as_str()), ("$ ls", ""));
+        assert_eq!(r.above, "日本語");
+        let r = row("5 1 9\nfull-line\n日本$ x\n");
+        assert_eq!((r.before_cursor.as_str(), r.after_cursor.as_str()), ("日本$", " x"));
+        assert_eq!(r.above, "full-line");
+        let r = row("2 0 80\n$\n");
+        assert_eq!((r.before_cursor.as_str(), r.above.as_str()), ("$ ", ""));
     }
 }

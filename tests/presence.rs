@@ -54,8 +54,8 @@ fn a_draft_that_ends_like_a_prompt_is_left_alone() {
 fn a_draft_that_wraps_and_ends_like_a_prompt_is_left_alone() {
     for shell in shells() {
         let typed =
-            |w: &World| w.type_text("one", &format!("touch ran; echo {} 100%", "x".repeat(145)));
-        refused(shell, typed, |s| s.contains("100%"), "goes on here");
+            |w: &World| w.type_text("one", &format!("touch ran; echo {}a$", "x".repeat(145)));
+        refused(shell, typed, |s| s.contains("a$"), "blocked");
     }
 }
 
@@ -174,6 +174,10 @@ fn a_command_or_a_builtin_that_runs_is_busy() {
         let runs = |w: &World| {
             w.type_text("one", "echo begun; sleep 300");
             w.key("one", "Enter");
+            until("the command to run", || {
+                let c = w.ctx("one");
+                if c["why"] == "sleep runs there" { Ok(()) } else { Err(c.to_string()) }
+            });
         };
         refused(shell, runs, |s| s.lines().any(|l| l == "begun"), "sleep runs there");
     }

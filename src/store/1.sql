@@ -57,7 +57,7 @@ create table sessions (
   working_dir    text,                     -- where it is, last seen
   git_branch     text,                     -- of that directory
   tree           text,                     -- top level of its repository, or working_dir
-  prompt         text not null default '{}',  -- JSON: row and line last seen, row known to be an empty prompt
+  prompt         text not null default '{}',  -- JSON: what stood there when the pane was adopted
   avoid_until    integer,                  -- UTC milliseconds: a line typed there came to nothing
   avoid_why      text,                     -- what became of that line
   last_active_at integer,                  -- UTC milliseconds: last start or end of an attempt
