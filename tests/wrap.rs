@@ -1,5 +1,7 @@
 //! orch-wrap: a command as an attempt, by hand.
 
+use std::process::Stdio;
+
 use serde_json::json;
 
 use crate::support::world::{World, feed, until};
@@ -188,6 +190,24 @@ fn a_database_that_is_busy_at_the_end_takes_the_end_later() {
     w.await_screen("one", "tried again until it is written");
     flock(&lock, FlockOperation::Unlock).expect("unlocked");
     w.await_state(&id, "completed");
+}
+
+#[test]
+fn a_reader_that_stands_still_stops_neither_the_clock_nor_the_record() {
+    let w = World::new();
+    let stop = w.text("stop");
+    let line = format!(
+        "orch-wrap --timeout 300ms -- yes | {{ until test -e {stop}; do sleep 0.05; done; cat >/dev/null; }}"
+    );
+    let mut pipeline =
+        w.command("bash").args(["-c", &line]).stdout(Stdio::null()).spawn().expect("bash");
+    until("the attempt to end", || {
+        let tasks = w.run("orch-ls", &["--state", "failed"]);
+        if tasks.stdout.is_empty() { Err(tasks.stderr) } else { Ok(()) }
+    });
+    std::fs::write(&stop, "").expect("stop");
+    pipeline.wait().expect("ended");
+    assert!(w.task("1")["reason"].as_str().expect("a reason").contains("timed out"));
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub use list::{EventFilter, TaskFilter};
 pub use session::Seen;
 pub use task::{Candidates, Enqueued, Record};
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -34,15 +35,18 @@ const APPLICATION_ID: i32 = 0x6f72_6368;
 /// Below this the WAL-reset bug can lose a commit (sqlite.org/wal.html).
 const SQLITE_FLOOR: i32 = 3_051_003;
 
-/// How long a writer waits for its turn before it says "busy".
-const DEADLINE: Duration = Duration::from_secs(10);
-
 /// Pages in the WAL before a commit moves them into the database file, and, unless somebody is alone, starts the WAL over.
 const CHECKPOINT_PAGES: i32 = 256;
 
-/// Another process held the database to the deadline: exit 75 (EX_TEMPFAIL), try again.
+/// Another process held the database for as long as a writer waits: exit 75 (EX_TEMPFAIL), try again.
 #[derive(Debug)]
 pub struct Busy(pub String);
+
+impl Busy {
+    fn now() -> Busy {
+        Busy(format!("database busy for {} s: try again", PATIENCE.get().as_secs()))
+    }
+}
 
 impl std::fmt::Display for Busy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -238,12 +242,12 @@ impl Turn<'_> {
             match flock(lock, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Turn(lock)),
                 Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR)
-                    if begun.elapsed() < DEADLINE =>
+                    if begun.elapsed() < PATIENCE.get() =>
                 {
                     std::thread::sleep(Duration::from_micros(500));
                 }
                 Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {
-                    return Err(Busy("database busy for 10 s: try again".into()).into());
+                    return Err(Busy::now().into());
                 }
                 Err(e) => return Err(std::io::Error::from(e)).context("lock"),
             }
@@ -258,7 +262,13 @@ impl Drop for Turn<'_> {
 }
 
 thread_local! {
-    static WAIT_BEGAN: std::cell::Cell<Option<Instant>> = const { std::cell::Cell::new(None) };
+    static WAIT_BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+    static PATIENCE: Cell<Duration> = const { Cell::new(Duration::from_secs(10)) };
+}
+
+/// Sets how long this thread's writers wait for their turn before they say "busy", 10 s if nothing is said.
+pub fn set_patience(patience: Duration) {
+    PATIENCE.set(patience);
 }
 
 /// SQLite's busy handler: constant short sleeps to a wall-clock deadline. A count of tries would be none.
@@ -270,7 +280,7 @@ fn wait_a_little(tries: i32) -> bool {
         w.get().unwrap_or_else(Instant::now)
     });
     std::thread::sleep(Duration::from_millis(1));
-    began.elapsed() < DEADLINE
+    began.elapsed() < PATIENCE.get()
 }
 
 fn busy(e: impl Into<anyhow::Error>) -> anyhow::Error {
@@ -278,7 +288,7 @@ fn busy(e: impl Into<anyhow::Error>) -> anyhow::Error {
     let code = e.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
     match code {
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
-            Busy("database busy for 10 s: try again".into()).into()
+            Busy::now().into()
         }
         _ => e,
     }

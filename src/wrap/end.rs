@@ -1,6 +1,6 @@
 //! How an attempt came out: the child's end and its record make one outcome.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -18,9 +18,25 @@ use crate::when;
 use super::work::{Message, TAIL, Work};
 use super::{Job, Outcomes, is_record, refuse, warn_of};
 
+/// How long the reader of an attempt that was ended has for the rest.
+const TO_SHOW: Duration = Duration::from_secs(1);
+
 impl Work<'_> {
-    /// The child has ended and what it printed is read: what is left to say, and the move that follows.
+    /// The child has ended and what it printed is read: the record first, then what a slow reader has not taken yet.
     pub(super) fn finish(mut self, status: std::process::ExitStatus) -> anyhow::Result<Outcomes> {
+        let ended = self.ending.is_some();
+        let outcomes = self.conclude(status)?;
+        let begun = Instant::now();
+        self.printer.drain(|| {
+            let signal =
+                matches!(self.receive.try_recv(), Ok(Message::Signal(SIGTERM | SIGHUP | SIGINT)));
+            signal || (ended && begun.elapsed() > TO_SHOW)
+        });
+        Ok(outcomes)
+    }
+
+    /// What is left to say, and the move that follows.
+    fn conclude(&mut self, status: std::process::ExitStatus) -> anyhow::Result<Outcomes> {
         use std::os::unix::process::ExitStatusExt;
         let exit = match (status.code(), status.signal()) {
             (Some(c), _) => Exit::Code(c),

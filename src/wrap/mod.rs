@@ -2,6 +2,7 @@
 
 pub mod child;
 mod end;
+mod printer;
 mod script;
 mod show;
 mod work;

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::child::{self, Raw, Running};
+use super::printer::Printer;
 use super::{Job, Outcomes, is_record, show};
 use crate::clean::Secrets;
 use crate::config::Config;
@@ -18,7 +19,7 @@ use crate::extract::{Extractor, Format};
 use crate::feedback;
 use crate::policy::Verdict;
 use crate::proc;
-use crate::store::{OpenAttempt, Standing, Started, Store};
+use crate::store::{self, OpenAttempt, Standing, Started, Store};
 use crate::when;
 
 /// Events are kept at most this long after they could be read.
@@ -51,6 +52,7 @@ pub(super) struct Work<'a> {
     pub(super) job: &'a Job<'a>,
     pub(super) secrets: Secrets,
     pub(super) running: Running,
+    pub(super) printer: Printer,
     pub(super) extractor: Extractor,
     pub(super) events: Vec<Event>,
     /// When the oldest event that is not kept yet was read.
@@ -81,7 +83,6 @@ impl<'a> Work<'a> {
         secrets: Secrets,
         running: Running,
     ) -> Work<'a> {
-        // a reader that is slower than the command slows the command
         let (send, receive) = sync_channel(16);
         Work {
             store,
@@ -91,6 +92,7 @@ impl<'a> Work<'a> {
             job,
             secrets,
             running,
+            printer: Printer::new(),
             extractor: Extractor::new(job.profile.format),
             events: Vec::new(),
             oldest: None,
@@ -114,9 +116,9 @@ impl<'a> Work<'a> {
         if let Some(terminal) = &self.running.terminal {
             self.raw = Raw::enter();
             if record {
-                forward(child::file(terminal)?, self.send.clone(), Message::Terminal, false);
+                self.forward(child::file(terminal)?, Message::Terminal, false);
             } else {
-                forward(child::file(terminal)?, self.send.clone(), Message::Output, true);
+                self.forward(child::file(terminal)?, Message::Output, true);
                 self.open_outputs += 1;
             }
             if self.raw.is_some() {
@@ -125,7 +127,7 @@ impl<'a> Work<'a> {
             }
         }
         if let Some(output) = self.running.output.take() {
-            forward(output, self.send.clone(), Message::Output, true);
+            self.forward(output, Message::Output, true);
             self.open_outputs += 1;
         }
         if let (Some(mut stdin), Some(prompt)) = (self.running.stdin.take(), prompt) {
@@ -152,6 +154,8 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn run(mut self, code: Option<String>) -> anyhow::Result<Outcomes> {
+        // what cannot be written now is tried again: the clock and the signals come first
+        store::set_patience(Duration::from_secs(1));
         let begun = Instant::now();
         let mut code = code;
         let mut renewed = Instant::now();
@@ -163,11 +167,11 @@ impl<'a> Work<'a> {
             let wait = Duration::from_millis(if exited.is_some() { 10 } else { 25 });
             match self.receive.recv_timeout(wait) {
                 Ok(Message::Output(bytes)) => {
-                    self.take(&bytes)?;
-                    quiet = 0;
                     after_exit += if exited.is_some() { bytes.len() } else { 0 };
+                    self.take(bytes);
+                    quiet = 0;
                 }
-                Ok(Message::Terminal(bytes)) => show_bytes(&bytes),
+                Ok(Message::Terminal(bytes)) => self.printer.show(bytes),
                 Ok(Message::OutputEnded) => self.open_outputs -= 1,
                 Ok(Message::Reported(bytes)) => self.let_go(&bytes, code.take())?,
                 Ok(Message::Signal(s)) => self.signalled(s),
@@ -210,7 +214,7 @@ impl<'a> Work<'a> {
             {
                 while let Ok(m) = self.receive.try_recv() {
                     if let Message::Output(bytes) = m {
-                        self.take(&bytes)?;
+                        self.take(bytes);
                     }
                 }
                 return self.finish(status);
@@ -275,15 +279,15 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn take(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+    fn take(&mut self, bytes: Vec<u8>) {
         let before = self.events.len();
-        self.extractor.push(bytes, &mut self.events);
-        self.tail.extend_from_slice(bytes);
+        self.extractor.push(&bytes, &mut self.events);
+        self.tail.extend_from_slice(&bytes);
         if self.tail.len() > 4 * TAIL {
             self.tail.drain(..self.tail.len() - 2 * TAIL);
         }
         if !is_record(self.job.profile.format) || self.job.raw {
-            show_bytes(bytes);
+            self.printer.show(bytes);
         } else {
             for e in &self.events[before..] {
                 self.show(e);
@@ -295,13 +299,12 @@ impl<'a> Work<'a> {
         if self.events.len() >= if self.complained { 65_536 } else { 4096 } {
             self.try_keep();
         }
-        Ok(())
     }
 
     pub(super) fn show(&self, e: &Event) {
         let end = if self.raw.is_some() { "\r\n" } else { "\n" };
         for line in show::lines(e) {
-            show_bytes(format!("{line}{end}").as_bytes());
+            self.printer.show(format!("{line}{end}").into_bytes());
         }
     }
 
@@ -381,6 +384,29 @@ impl<'a> Work<'a> {
         self.a.name.marks(self.store.path())
     }
 
+    /// A thread that makes messages of what comes, as fast as it can be shown.
+    fn forward(
+        &self,
+        mut from: impl Read + Send + 'static,
+        wrap: fn(Vec<u8>) -> Message,
+        tells_end: bool,
+    ) {
+        let (send, backlog) = (self.send.clone(), self.printer.backlog());
+        std::thread::spawn(move || {
+            let mut buffer = vec![0u8; 64 * 1024];
+            // a terminal whose last holder is gone reads as an error, a pipe as the end: both are the end
+            while let Ok(n @ 1..) = from.read(&mut buffer) {
+                if send.send(wrap(buffer[..n].to_vec())).is_err() {
+                    return;
+                }
+                backlog.await_room();
+            }
+            if tells_end {
+                let _ = send.send(Message::OutputEnded);
+            }
+        });
+    }
+
     /// The whole group, and whatever else carries the attempt's mark.
     fn kill(&self, signal: Signal) {
         proc::signal_group(i64::from(self.running.child.id()), signal);
@@ -398,30 +424,4 @@ fn prerequisite_failed(all: &[String], report: &[u8]) -> String {
         Some(p) => format!("prerequisite {n} failed: {p}"),
         None => "a prerequisite failed".to_owned(),
     }
-}
-
-fn forward(
-    mut from: impl Read + Send + 'static,
-    send: SyncSender<Message>,
-    wrap: fn(Vec<u8>) -> Message,
-    tells_end: bool,
-) {
-    std::thread::spawn(move || {
-        let mut buffer = vec![0u8; 64 * 1024];
-        // a terminal whose last holder is gone reads as an error, a pipe as the end: both are the end
-        while let Ok(n @ 1..) = from.read(&mut buffer) {
-            if send.send(wrap(buffer[..n].to_vec())).is_err() {
-                return;
-            }
-        }
-        if tells_end {
-            let _ = send.send(Message::OutputEnded);
-        }
-    });
-}
-
-/// A reader that is gone does not stop the work.
-fn show_bytes(bytes: &[u8]) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
 }
