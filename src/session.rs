@@ -162,13 +162,24 @@ impl Prompt {
         }
         let whole = format!("{}{text}", row.above);
         let plain = |t: &str| is_plain_prompt(&without_dir(t, dir));
-        if self.adopted.is_none() && plain(text) && (row.above.is_empty() || plain(&whole)) {
+        let begins_here = row.above.is_empty() || ends_our_line(&row.above);
+        if self.adopted.is_none() && plain(text) && (begins_here || plain(&whole)) {
             return Ok(());
         }
         Err(format!(
             "not known to be an empty prompt (see prompts in orch-config(5)), a draft may stand there: {text:?}"
         ))
     }
+}
+
+/// A line that was typed here before may fill its last row.
+fn ends_our_line(text: &str) -> bool {
+    let number = |t: &str| !t.is_empty() && t.chars().all(|c| c.is_ascii_digit());
+    text.contains("orch-wrap")
+        && text
+            .rsplit_once(" --task ")
+            .and_then(|(_, name)| name.split_once('.'))
+            .is_some_and(|(task, attempt)| number(task) && number(attempt))
 }
 
 fn has_glyph(text: &str) -> bool {
@@ -286,6 +297,7 @@ mod tests {
         assert!(!below("$ echo xxxx", "xxxx$"));
         assert!(!below("root@host:/tmp# git commit -m xx", "~/a$"));
         assert!(below("==========", "root@host:/tmp# "));
+        assert!(below("$  '/bin/orch-wrap' --db '/a/o.db' --task 12.1", "$ "));
         assert!(below("~/src ---------- 12:00", "❯ "));
     }
 

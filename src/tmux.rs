@@ -247,13 +247,13 @@ fn row(text: &str) -> Option<Row> {
     let rows: Vec<&str> = rows.collect();
     let here = rows.get(y).copied().unwrap_or_default();
     let (before, after) = here.split_at(column(here, x));
-    let above: Vec<&str> =
-        rows[..y.min(rows.len())].iter().copied().rev().take_while(|r| is_full(r, width)).collect();
+    let y = y.min(rows.len());
+    let from = (1..=y).rev().find(|&i| !runs_into(rows[i - 1], rows.get(i), width)).unwrap_or(0);
     Some(Row {
         // a row ends where nothing was written any more
         before_cursor: format!("{before}{}", " ".repeat(x.saturating_sub(here.width()))),
         after_cursor: after.to_owned(),
-        above: above.into_iter().rev().collect(),
+        above: rows[from..y].concat(),
     })
 }
 
@@ -267,9 +267,10 @@ fn column(row: &str, x: usize) -> usize {
     here.map_or(row.len(), |(i, _)| i)
 }
 
-/// A wide character that does not fit leaves one column free.
-fn is_full(row: &str, width: usize) -> bool {
-    row.width() + 1 >= width
+/// Whether a row leaves no room for what stands in the next: a wide character needs two columns.
+fn runs_into(row: &str, next: Option<&&str>, width: usize) -> bool {
+    let needs = next.and_then(|n| n.chars().next()).and_then(|c| c.width()).unwrap_or(1).max(1);
+    row.width() + needs > width
 }
 
 /// `None`: tmux is not installed.
@@ -285,9 +286,11 @@ mod tests {
     #[test]
     fn a_row_is_cut_at_the_cursors_column_and_has_the_full_rows_above_it() {
         let row = |t| row(t).expect("a row");
-        let r = row("4 2 6\nout\n日本語\n$ ls\n");
+        let r = row("4 3 7\n1234567\n123456\n日本語\n$ ls\n");
         assert_eq!((r.before_cursor.as_str(), r.after_cursor.as_str()), ("$ ls", ""));
-        assert_eq!(r.above, "日本語");
+        assert_eq!(r.above, "");
+        let r = row("2 3 7\n12345\n123456\n語 1234\n$ \n");
+        assert_eq!(r.above, "123456語 1234");
         let r = row("5 1 9\nfull-line\n日本$ x\n");
         assert_eq!((r.before_cursor.as_str(), r.after_cursor.as_str()), ("日本$", " x"));
         assert_eq!(r.above, "full-line");
