@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use orch::cli::{self, Answer};
 use orch::config::Config;
-use orch::ctx::{self, sync};
+use orch::ctx::{self, inspect, sync};
 use orch::quote::Shell;
 use orch::store::Store;
 use orch::task::TaskId;
@@ -58,6 +58,17 @@ enum Verb {
         #[arg(long)]
         shell: Shell,
     },
+    /// Why a live client is said to be in its state: the word of every source, and the one that won
+    Explain {
+        /// A pane (%N), its address, or its session's name
+        #[arg(required_unless_present = "replay")]
+        pane: Option<String>,
+        /// Decide again upon what orch-ctx record kept
+        #[arg(long, value_name = "FILE", conflicts_with = "pane")]
+        replay: Option<PathBuf>,
+    },
+    /// Print the raw material of that decision as one JSON object
+    Record { pane: String },
 }
 
 fn main() -> ExitCode {
@@ -110,6 +121,19 @@ fn run(args: Args) -> anyhow::Result<Answer> {
             let store = Store::open_there(db)?;
             let code = ctx::shell_code(&store.need_task(task)?, shell)?;
             cli::print(code.as_bytes())?;
+        }
+        Verb::Explain { pane, replay } => {
+            let material = match (&replay, &pane) {
+                (Some(file), _) => inspect::replay(file)?,
+                (None, Some(pane)) => inspect::material(&config, pane, now)?,
+                (None, None) => anyhow::bail!("no pane"),
+            };
+            let verdict = inspect::explain(&config, &material)?;
+            cli::print_records(&[verdict], &["provider", "state", "why", "by", "words"], args.json)?;
+        }
+        Verb::Record { pane } => {
+            let material = inspect::material(&config, &pane, now)?;
+            cli::print(format!("{}\n", serde_json::to_string(&material)?).as_bytes())?;
         }
     }
     Ok(Answer::Yes)

@@ -1,5 +1,6 @@
 //! orch: run AI coding sessions in tmux panes from one durable queue.
 
+pub mod agent;
 pub mod assign;
 pub mod attempt;
 pub mod clean;

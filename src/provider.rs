@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
+use crate::agent::rules::Live;
 use crate::extract::Format;
 
 /// The profiles that come with the toolkit.
@@ -34,6 +35,8 @@ pub struct Profile {
     /// Who is limited when a limit is hit: every provider of the same account waits with it.
     pub account: Option<String>,
     pub model: Option<String>,
+    /// How its full-screen client is found, launched, fed and read in a pane; none: it has no such client.
+    pub live: Option<Live>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -92,7 +95,7 @@ pub fn profiles(user: &BTreeMap<String, toml::Table>) -> anyhow::Result<BTreeMap
             .insert((*name).to_owned(), text.parse().with_context(|| format!("provider {name}"))?);
     }
     for (name, table) in user {
-        tables.entry(name.clone()).or_default().extend(table.clone());
+        lay_over(tables.entry(name.clone()).or_default(), table.clone());
     }
     let mut all = BTreeMap::new();
     for (name, table) in tables {
@@ -105,6 +108,21 @@ pub fn profiles(user: &BTreeMap<String, toml::Table>) -> anyhow::Result<BTreeMap
         all.insert(name, profile);
     }
     Ok(all)
+}
+
+/// Key by key, `live` too; its screen rules by name.
+fn lay_over(table: &mut toml::Table, user: toml::Table) {
+    for (key, value) in user {
+        match (table.get_mut(&key), value) {
+            (Some(toml::Value::Table(old)), toml::Value::Table(new)) => lay_over(old, new),
+            (Some(toml::Value::Array(old)), toml::Value::Array(new)) if key == "screen" => {
+                let is_new = |r: &toml::Value| new.iter().any(|n| n.get("name") == r.get("name"));
+                old.retain(|r| !is_new(r));
+                old.extend(new);
+            }
+            (_, value) => drop(table.insert(key, value)),
+        }
+    }
 }
 
 /// Whether a name is one of the profiles that need no config file.

@@ -47,6 +47,15 @@ impl std::str::FromStr for Process {
     }
 }
 
+/// A live client that fills a pane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    pub provider: String,
+    /// Its own id of the conversation, where its record tells.
+    pub session_id: Option<String>,
+    pub version: Option<String>,
+}
+
 /// Where a session is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
@@ -60,33 +69,75 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", content = "why", rename_all = "snake_case")]
 pub enum Condition {
-    /// A shell at an empty prompt.
+    /// A client that has not shown its prompt yet.
+    Starting,
+    /// A shell at an empty prompt, a client at its composer.
     Idle,
-    /// Something runs there.
-    Busy(String),
+    /// Something runs there, an agent is at its turn.
+    Working(String),
+    /// An agent asks a person: `permission`, `question` or `dialog`, and what it asks.
+    Waiting(String),
+    /// An agent at rest whose last turn was ended by a limit that holds.
+    RateLimited(String),
+    /// An agent at rest whose last turn ended in an error.
+    Error(String),
     /// A shell, but not at an empty prompt, or a pane that does not take input: the reason.
     Blocked(String),
     /// No pane fills the slot.
     Dead,
+    /// A client whose screen and records say nothing that is known: never idle.
+    Unknown(String),
 }
 
 /// The spellings of a condition, as people filter by them.
-pub const CONDITIONS: &[&str] = &["idle", "busy", "blocked", "dead"];
+pub const CONDITIONS: &[&str] =
+    &["starting", "idle", "working", "waiting", "rate_limited", "error", "blocked", "dead", "unknown"];
 
 impl Condition {
     pub fn as_str(&self) -> &'static str {
         match self {
+            Condition::Starting => "starting",
             Condition::Idle => "idle",
-            Condition::Busy(_) => "busy",
+            Condition::Working(_) => "working",
+            Condition::Waiting(_) => "waiting",
+            Condition::RateLimited(_) => "rate_limited",
+            Condition::Error(_) => "error",
             Condition::Blocked(_) => "blocked",
             Condition::Dead => "dead",
+            Condition::Unknown(_) => "unknown",
         }
+    }
+
+    /// From its spelling and its reason; `None` for a word that is none.
+    pub fn parse(word: &str, why: String) -> Option<Condition> {
+        Some(match word {
+            "starting" => Condition::Starting,
+            "idle" => Condition::Idle,
+            "working" => Condition::Working(why),
+            "waiting" => Condition::Waiting(why),
+            "rate_limited" => Condition::RateLimited(why),
+            "error" => Condition::Error(why),
+            "blocked" => Condition::Blocked(why),
+            "dead" => Condition::Dead,
+            "unknown" => Condition::Unknown(why),
+            _ => return None,
+        })
+    }
+
+    /// Whether a task can be handed over: an agent whose last turn failed sits at its prompt like any other.
+    pub fn is_at_rest(&self) -> bool {
+        matches!(self, Condition::Idle | Condition::Error(_))
     }
 
     pub fn why(&self) -> Option<&str> {
         match self {
-            Condition::Busy(w) | Condition::Blocked(w) => Some(w),
-            Condition::Idle | Condition::Dead => None,
+            Condition::Working(w)
+            | Condition::Waiting(w)
+            | Condition::RateLimited(w)
+            | Condition::Error(w)
+            | Condition::Blocked(w)
+            | Condition::Unknown(w) => Some(w).filter(|w| !w.is_empty()).map(String::as_str),
+            Condition::Starting | Condition::Idle | Condition::Dead => None,
         }
     }
 }
@@ -101,7 +152,11 @@ pub struct Session {
     pub paused: Option<String>,
     pub incarnation: Incarnation,
     pub condition: Condition,
+    /// Since when, as far as is known.
+    pub since: Option<Ms>,
     pub shell: Option<String>,
+    /// The live client that is the pane's process.
+    pub agent: Option<Agent>,
     pub place: Place,
     pub prompt: Prompt,
     /// Until when nothing is typed there, because a line came to nothing.

@@ -9,6 +9,14 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::session::Row;
 
+/// What a pane shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    pub title: String,
+    /// Its rows, with the sequences that colour them.
+    pub rows: Vec<String>,
+}
+
 /// Which server is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tmux {
@@ -138,10 +146,7 @@ impl Tmux {
 
     /// The rows at the cursors of some panes, in one call.
     pub fn rows(&self, panes: &[&str]) -> anyhow::Result<Vec<Option<Row>>> {
-        // what stands on a screen cannot guess the mark
-        let mut random = [0u8; 8];
-        getrandom::fill(&mut random).map_err(|e| anyhow::anyhow!("random numbers: {e}"))?;
-        let mark = format!("{} ", crate::context::hex(&random));
+        let mark = mark()?;
         let format = format!("{mark}#{{cursor_x}} #{{cursor_y}} #{{pane_width}}");
         let mut args: Vec<&str> = Vec::new();
         for p in panes {
@@ -159,6 +164,32 @@ impl Tmux {
         let mut rows: Vec<Option<Row>> = text.split(&mark).skip(1).map(row).collect();
         rows.resize(panes.len(), None);
         Ok(rows)
+    }
+
+    /// What some panes show, in one call.
+    pub fn screens(&self, panes: &[&str]) -> anyhow::Result<Vec<Option<Shown>>> {
+        let mark = mark()?;
+        let format = format!("{mark}#{{pane_title}}");
+        let mut args: Vec<&str> = Vec::new();
+        for p in panes {
+            if !args.is_empty() {
+                args.push(";");
+            }
+            args.extend(["display-message", "-p", "-t", p, &format, ";"]);
+            args.extend(["capture-pane", "-p", "-e", "-t", p]);
+        }
+        if args.is_empty() {
+            return Ok(Vec::new());
+        }
+        let out = self.run(&args)?;
+        let text = String::from_utf8_lossy(&out.stdout);
+        let shown = |part: &str| {
+            let mut rows = part.lines().map(str::to_owned);
+            Some(Shown { title: rows.next()?, rows: rows.collect() })
+        };
+        let mut all: Vec<Option<Shown>> = text.split(&mark).skip(1).map(shown).collect();
+        all.resize(panes.len(), None);
+        Ok(all)
     }
 
     /// Types a line that holds no control character, and Enter, where `seen` stands at the cursor. The leading blank goes
@@ -212,6 +243,13 @@ impl Tmux {
         }
         Ok(())
     }
+}
+
+/// What stands on a screen cannot guess it.
+fn mark() -> anyhow::Result<String> {
+    let mut random = [0u8; 8];
+    getrandom::fill(&mut random).map_err(|e| anyhow::anyhow!("random numbers: {e}"))?;
+    Ok(format!("{} ", crate::context::hex(&random)))
 }
 
 fn parse(line: &str) -> Option<Pane> {

@@ -133,7 +133,7 @@ fn the_plain_score_takes_the_highest_for_each_task_in_turn() {
 #[test]
 fn the_plan_waits_for_the_session_that_holds_the_context_and_kappa_says_how_long() {
     let mut busy = session(1, "/warm", None);
-    busy.condition = Condition::Busy("make runs there".into());
+    busy.condition = Condition::Working("make runs there".into());
     let idle = session(2, "/cold", None);
     let tasks = [task(1, Some("/warm"), None)];
     let starts = |kappa: f64, free_in: f64| {
@@ -237,7 +237,7 @@ fn every_filter_has_its_reason() {
     check(with(&|s| s.paused = Some("why".into())), wanted(&t), world(), &[], None, "paused: why");
     check(with(&|s| s.condition = Condition::Dead), wanted(&t), world(), &[], None, "dead");
     check(
-        with(&|s| s.condition = Condition::Busy("vim".into())),
+        with(&|s| s.condition = Condition::Working("vim".into())),
         wanted(&t),
         world(),
         &[],
@@ -285,7 +285,7 @@ fn every_filter_has_its_reason() {
     let held = World { trees: vec![("/d".into(), Some("b".into()), 8)], ..world() };
     check(fine.clone(), wanted(&t), held, &[], None, "task 8 works in /d");
     let other =
-        Session { condition: Condition::Busy("make".into()), ..session(2, "/d", Some("b")) };
+        Session { condition: Condition::Working("make".into()), ..session(2, "/d", Some("b")) };
     check(fine.clone(), wanted(&t), world(), &[other], None, "session 's2' works in /d");
     let bound = Task { session: Some("s9".into()), ..task(1, None, None) };
     check(fine, wanted(&bound), world(), &[], None, "wants session 's9'");

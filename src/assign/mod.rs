@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::ctx::sync::{self, Which};
 use crate::provider::Profile;
 use crate::route::{self, Choice, Rules, Slot, Verdict, Wanted, World};
-use crate::session::{Condition, Session};
+use crate::session::Session;
 use crate::store::{Candidates, Claim, Claimed, OpenAttempt, Store};
 use crate::task::Task;
 use crate::when::{self, Ms};
@@ -317,7 +317,7 @@ pub fn await_idle(
     let begun = Instant::now();
     let session = store.need_session(session)?;
     loop {
-        if sync::glance(&session, config)?.is_some_and(|seen| seen.condition == Condition::Idle) {
+        if sync::glance(&session, config)?.is_some_and(|seen| seen.condition.is_at_rest()) {
             return Ok(true);
         }
         if begun.elapsed() >= deadline {

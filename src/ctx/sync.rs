@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::live::{self, Client};
+use crate::agent::{self, Material};
 use crate::config::{self, Config};
 use crate::quote::Shell;
-use crate::session::{Condition, Incarnation, Place, Prompt, Row, Session};
+use crate::session::{Agent, Condition, Incarnation, Place, Prompt, Row, Session};
 use crate::store::{Seen, Store};
 use crate::tmux::{Listing, Pane, Tmux};
-use crate::when::Ms;
+use crate::when::{self, Ms};
 use crate::{git, proc};
 
 /// How often an unchanged session is written down as seen.
@@ -124,28 +126,32 @@ pub fn look(
     panes: &[(&Pane, Prompt)],
     config: &Config,
 ) -> anyhow::Result<Vec<Option<Seen>>> {
-    let first: Vec<(Option<Shell>, Result<(), Condition>)> =
-        panes.iter().map(|(p, _)| shell_at_rest(p, config)).collect();
-    let resting: Vec<&str> = panes
-        .iter()
-        .zip(&first)
-        .filter(|(_, (_, c))| c.is_ok())
-        .map(|((p, _), _)| p.id.as_str())
-        .collect();
-    let mut rows = tmux.rows(&resting)?.into_iter();
     let boot = proc::boot_id();
+    let shells: Vec<Option<Shell>> = panes.iter().map(|(p, _)| shell_of(p)).collect();
+    // profiles are read for panes only in which no shell is
+    let profiles = if shells.iter().all(Option::is_some) { Default::default() } else { config.profiles()? };
+    let rest: Vec<Result<(), Condition>> = panes
+        .iter()
+        .zip(&shells)
+        .map(|((p, _), shell)| shell.map_or(Ok(()), |shell| shell_at_rest(p, shell, config)))
+        .collect();
+    let clients: Vec<Option<Client>> = panes
+        .iter()
+        .zip(&shells)
+        .map(|((p, _), shell)| match shell {
+            None if !p.dead => live::client_of(p.pid, profiles.iter()),
+            _ => None,
+        })
+        .collect();
+    let chosen = |of: &dyn Fn(usize) -> bool| -> Vec<&str> {
+        (0..panes.len()).filter(|i| of(*i)).map(|i| panes[i].0.id.as_str()).collect()
+    };
+    let mut rows = tmux.rows(&chosen(&|i| shells[i].is_some() && rest[i].is_ok()))?.into_iter();
+    let mut screens = tmux.screens(&chosen(&|i| clients[i].is_some()))?.into_iter();
     let mut all = Vec::new();
-    for ((pane, prompt), (shell, condition)) in panes.iter().zip(first) {
-        let mut row = None;
-        let place = place(pane.pid);
-        let condition = match condition {
-            Err(c) => c,
-            Ok(()) => {
-                row = rows.next().flatten();
-                at_prompt(row.as_ref(), prompt, place.working_dir.as_deref(), config)
-            }
-        };
-        let seen = Seen {
+    for (i, (pane, prompt)) in panes.iter().enumerate() {
+        let place = place(clients[i].as_ref().map_or(pane.pid, |c| c.pid));
+        let mut seen = Seen {
             incarnation: Incarnation {
                 socket: socket.to_owned(),
                 server_pid: pane.server_pid,
@@ -154,58 +160,96 @@ pub fn look(
                 pane_start: proc::stat(pane.pid).map_or(0, |s| s.start),
                 boot_id: boot.clone(),
             },
-            condition,
-            shell: shell.and(proc::program(pane.pid)),
+            condition: Condition::Dead,
+            shell: shells[i].and(proc::program(pane.pid)),
             place,
             prompt: prompt.clone(),
-            row,
+            row: None,
+            since: None,
+            agent: None,
+            composer: None,
         };
+        match (&rest[i], &clients[i]) {
+            (Err(c), _) => seen.condition = c.clone(),
+            (Ok(()), Some(client)) => {
+                let shown = screens.next().flatten().unwrap_or_default();
+                let m = live::material(client, pane, shown, when::now());
+                see_agent(&mut seen, client, pane, &m);
+            }
+            (Ok(()), None) if shells[i].is_some() => {
+                seen.row = rows.next().flatten();
+                let dir = seen.place.working_dir.as_deref();
+                seen.condition = at_prompt(seen.row.as_ref(), prompt, dir, config);
+            }
+            (Ok(()), None) => {
+                let what = proc::program(pane.pid).unwrap_or_else(|| "a program".into());
+                seen.condition =
+                    Condition::Working(format!("{what} runs there, which is no shell and no client known here"));
+            }
+        }
         all.push((!pane.dead).then_some(seen));
     }
     Ok(all)
 }
 
-/// Whether the pane's process is a shell that has the terminal to itself and edits a line.
-fn shell_at_rest(p: &Pane, config: &Config) -> (Option<Shell>, Result<(), Condition>) {
-    let blocked = |why: &str| Err(Condition::Blocked(why.to_owned()));
-    let program = proc::program(p.pid).unwrap_or_default();
-    let Ok(shell) = program.parse::<Shell>() else {
-        let what = if program.is_empty() { "a program" } else { &program };
-        return (
-            None,
-            Err(Condition::Busy(format!("{what} runs there, which is no shell known here"))),
-        );
+/// What a live client is doing; at rest it takes a task only where nothing is typed and the pane takes input.
+fn see_agent(seen: &mut Seen, client: &Client, pane: &Pane, m: &Material) {
+    let verdict = agent::decide(m, client.live);
+    let hindered = verdict.condition.is_at_rest().then(|| hindrance(pane)).flatten().or_else(|| {
+        match &verdict.composer {
+            _ if !verdict.condition.is_at_rest() => None,
+            None => Some("its composer is not to be seen".to_owned()),
+            Some(t) if t.is_empty() => None,
+            Some(t) => Some(format!("a draft stands in its composer: {:?}", crate::clean::line(t))),
+        }
+    });
+    seen.condition = hindered.map_or(verdict.condition, Condition::Blocked);
+    seen.since = verdict.since;
+    seen.composer = verdict.composer;
+    seen.agent = Some(Agent {
+        provider: client.provider.to_owned(),
+        session_id: m.record.as_ref().and_then(|r| r.session_id.clone()),
+        version: m.version.clone(),
+    });
+}
+
+/// What keeps a pane from taking input as it is meant.
+fn hindrance(p: &Pane) -> Option<String> {
+    let why = match p {
+        _ if p.in_mode => "the pane is in copy mode",
+        _ if p.input_off => "the pane's input is off",
+        _ if p.synchronized => "the pane is synchronized with its neighbours",
+        _ => return None,
     };
-    let rest = (|| {
-        if p.in_mode {
-            return blocked("the pane is in copy mode");
-        }
-        if p.input_off {
-            return blocked("the pane's input is off");
-        }
-        if p.synchronized {
-            return blocked("the pane is synchronized with its neighbours");
-        }
-        let Some(stat) = proc::stat(p.pid) else { return blocked("the shell is gone") };
-        if stat.foreground != stat.group {
-            let name =
-                proc::stat(stat.foreground).map_or_else(|| "a command".to_owned(), |s| s.name);
-            return Err(Condition::Busy(format!("{name} runs there")));
-        }
-        let opted_in = config.canonical_shells.contains(&program);
-        match proc::is_canonical(&p.tty) {
-            Ok(false) => Ok(()),
-            Ok(true) if opted_in => Ok(()),
-            Ok(true) if shell == Shell::Dash => blocked(
-                "dash edits no line, so that a draft cannot be seen: opt in with canonical_shells = [\"dash\"]",
-            ),
-            Ok(true) => {
-                blocked("the shell reads no command line now (read, or a builtin that runs)")
-            }
-            Err(e) => blocked(&format!("its terminal cannot be looked at: {e}")),
-        }
-    })();
-    (Some(shell), rest)
+    Some(why.to_owned())
+}
+
+fn shell_of(p: &Pane) -> Option<Shell> {
+    proc::program(p.pid)?.parse().ok()
+}
+
+/// Whether a shell has the terminal to itself and edits a line.
+fn shell_at_rest(p: &Pane, shell: Shell, config: &Config) -> Result<(), Condition> {
+    let blocked = |why: &str| Err(Condition::Blocked(why.to_owned()));
+    if let Some(why) = hindrance(p) {
+        return blocked(&why);
+    }
+    let Some(stat) = proc::stat(p.pid) else { return blocked("the shell is gone") };
+    if stat.foreground != stat.group {
+        let name = proc::stat(stat.foreground).map_or_else(|| "a command".to_owned(), |s| s.name);
+        return Err(Condition::Working(format!("{name} runs there")));
+    }
+    let program = proc::program(p.pid).unwrap_or_default();
+    let opted_in = config.canonical_shells.contains(&program);
+    match proc::is_canonical(&p.tty) {
+        Ok(false) => Ok(()),
+        Ok(true) if opted_in => Ok(()),
+        Ok(true) if shell == Shell::Dash => blocked(
+            "dash edits no line, so that a draft cannot be seen: opt in with canonical_shells = [\"dash\"]",
+        ),
+        Ok(true) => blocked("the shell reads no command line now (read, or a builtin that runs)"),
+        Err(e) => blocked(&format!("its terminal cannot be looked at: {e}")),
+    }
 }
 
 fn at_prompt(row: Option<&Row>, prompt: &Prompt, dir: Option<&str>, config: &Config) -> Condition {

@@ -61,3 +61,29 @@ pub fn network_file_system(dir: &Path) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// The processes that a process has started and that have not ended.
+pub fn children(pid: i64) -> Vec<i64> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|e| e.file_name().to_str()?.parse::<i64>().ok());
+    pids.filter(|p| stat(*p).is_some_and(|s| s.parent == pid && !s.zombie)).collect()
+}
+
+/// NUL-separated environment that a process was started with.
+pub fn environment(pid: i64) -> Option<Vec<u8>> {
+    std::fs::read(format!("/proc/{pid}/environ")).ok()
+}
+
+/// The files that a process holds open.
+pub fn open_files(pid: i64) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    entries.filter_map(|e| std::fs::read_link(e.path()).ok()).collect()
+}
+
+/// For how many milliseconds a process has run.
+pub fn age(pid: i64) -> Option<i64> {
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let seconds: f64 = uptime.split(' ').next()?.parse().ok()?;
+    let ticks = rustix::param::clock_ticks_per_second() as f64;
+    Some(((seconds - stat(pid)?.start as f64 / ticks) * 1000.0) as i64)
+}

@@ -11,7 +11,9 @@ use linux as system;
 use other as system;
 
 use system::environments;
-pub use system::{boot_id, network_file_system, program, stat, working_dir};
+pub use system::{
+    age, boot_id, children, environment, network_file_system, open_files, program, stat, working_dir,
+};
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;

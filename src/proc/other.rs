@@ -75,3 +75,27 @@ pub fn environments() -> impl Iterator<Item = (i64, Vec<u8>)> {
 pub fn network_file_system(_: &Path) -> Option<&'static str> {
     None
 }
+
+/// The processes that a process has started and that have not ended.
+pub fn children(pid: i64) -> Vec<i64> {
+    let mut system = System::new();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, ProcessRefreshKind::nothing());
+    let parent = u32::try_from(pid).ok().map(Pid::from_u32);
+    let mine = system.processes().iter().filter(|(_, p)| p.parent().is_some() && p.parent() == parent);
+    mine.map(|(pid, _)| i64::from(pid.as_u32())).collect()
+}
+
+/// NUL-separated environment that a process was started with.
+pub fn environment(pid: i64) -> Option<Vec<u8>> {
+    environments().find(|(p, _)| *p == pid).map(|(_, e)| e)
+}
+
+/// Not told here.
+pub fn open_files(_: i64) -> Vec<PathBuf> {
+    Vec::new()
+}
+
+/// For how many milliseconds a process has run.
+pub fn age(pid: i64) -> Option<i64> {
+    with(pid, |p| i64::try_from(p.run_time()).ok()).map(|s| s * 1000)
+}

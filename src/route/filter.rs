@@ -1,7 +1,7 @@
 //! What keeps a session from taking a task at all, each with a reason to print.
 
 use super::{Match, Slot, Wanted, World, place_match};
-use crate::session::Condition;
+use crate::session::{Condition, Session};
 use crate::when::{self, Ms};
 
 /// The first reason, `None` when the session may take the task now.
@@ -21,17 +21,21 @@ pub fn reason(w: &Wanted, s: &Slot, slots: &[Slot], world: &World, now: Ms) -> O
     }
     match &session.condition {
         Condition::Dead => return Some("dead: no pane fills it".into()),
-        Condition::Blocked(why) => return Some(format!("blocked: {why}")),
-        Condition::Busy(_) | Condition::Idle => {}
+        c @ (Condition::Blocked(_)
+        | Condition::Waiting(_)
+        | Condition::RateLimited(_)
+        | Condition::Starting
+        | Condition::Unknown(_)) => return Some(named(c)),
+        Condition::Working(_) | Condition::Idle | Condition::Error(_) => {}
     }
     if let Some(what) = &s.occupied {
         return Some(format!("busy: {what}"));
     }
-    if let Condition::Busy(what) = &session.condition {
+    if let Condition::Working(what) = &session.condition {
         return Some(format!("busy: {what}"));
     }
-    if session.shell.is_none() {
-        return Some(format!("provider: no shell runs there, {} needs one", w.task.provider));
+    if let Some(why) = no_server(w, session) {
+        return Some(why);
     }
     if let Some(why) = &w.limited {
         return Some(format!("rate-limited: {why}"));
@@ -40,6 +44,21 @@ pub fn reason(w: &Wanted, s: &Slot, slots: &[Slot], world: &World, now: Ms) -> O
         return Some("the context could not be established there".into());
     }
     tree_in_use(w, s, slots, world)
+}
+
+fn named(c: &Condition) -> String {
+    c.why().map_or_else(|| c.as_str().to_owned(), |why| format!("{}: {why}", c.as_str()))
+}
+
+/// Why neither the pane's shell nor its client can run the task.
+fn no_server(w: &Wanted, session: &Session) -> Option<String> {
+    let provider = &w.task.provider;
+    match &session.agent {
+        None if session.shell.is_some() => None,
+        None => Some(format!("provider: no shell runs there, {provider} needs one")),
+        Some(a) if a.provider == *provider => None,
+        Some(a) => Some(format!("provider: {} runs there, the task is for {provider}", a.provider)),
+    }
 }
 
 fn tree_in_use(w: &Wanted, s: &Slot, slots: &[Slot], world: &World) -> Option<String> {
@@ -59,7 +78,7 @@ fn tree_in_use(w: &Wanted, s: &Slot, slots: &[Slot], world: &World) -> Option<St
     let there =
         |o: &&Slot| o.session.id != s.session.id && o.session.place.tree.as_ref() == Some(tree);
     let works = |o: &&Slot| {
-        matches!(o.session.condition, Condition::Busy(_)) && o.session.place.git_branch != *branch
+        matches!(o.session.condition, Condition::Working(_)) && o.session.place.git_branch != *branch
     };
     let other = slots.iter().filter(there).find(works)?;
     Some(format!("tree in use: session '{}' works in {tree}", other.session.name))

@@ -1,7 +1,6 @@
 //! The plan: cheapest pair first over tasks and sessions with virtual slots; only what starts now is kept.
 
 use super::{Match, Rules, Slot, Verdict, Wanted, World, place_match};
-use crate::session::Condition;
 use crate::when::Ms;
 
 /// Seconds that a change of directory and branch costs, before prerequisites.
@@ -75,7 +74,7 @@ pub fn plan(
 fn start_of<'a>(s: &'a Slot, tasks: &[Wanted]) -> Virtual<'a> {
     let place = &s.session.place;
     let (dir, branch) = (place.working_dir.as_deref(), place.git_branch.as_deref());
-    let startable = s.session.condition == Condition::Idle && s.occupied.is_none();
+    let startable = s.session.condition.is_at_rest() && s.occupied.is_none();
     Virtual {
         free_in: if startable { 0.0 } else { s.free_in },
         dir,

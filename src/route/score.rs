@@ -2,7 +2,6 @@
 
 use super::{Match, Slot, Verdict, Wanted, World, place_match};
 use crate::config::Weights;
-use crate::session::Condition;
 use crate::task::Task;
 use crate::when::Ms;
 
@@ -34,8 +33,10 @@ pub fn score(task: &Task, slot: &Slot, world: &World, w: &Weights, now: Ms) -> S
     add("directory", placed && matched != Match::Nothing, w.directory);
     add("branch", task.context.git_branch.is_some() && matched == Match::Full, w.branch);
     add("active", s.last_active_at.is_some_and(|t| now - t < ACTIVE), w.active);
-    add("idle", s.condition == Condition::Idle, w.idle);
-    add("provider", s.provider.as_deref() == Some(task.provider.as_str()), w.provider);
+    add("idle", s.condition.is_at_rest(), w.idle);
+    let is_its = |p: Option<&str>| p == Some(task.provider.as_str());
+    let agent = s.agent.as_ref().map(|a| a.provider.as_str());
+    add("provider", is_its(s.provider.as_deref()) || is_its(agent), w.provider);
     add("affinity", task.group.is_some() && task.group == s.last_group, w.affinity);
     let known = world
         .expertise

@@ -51,9 +51,13 @@ create table sessions (
   pane_pid       integer not null,         -- the pane's process
   pane_start     integer not null,         -- its start time: with boot_id no other process can be taken for it
   boot_id        text not null,  -- of the machine's run that the process belongs to
-  condition      text not null check (condition in ('idle','busy','blocked','dead')),  -- whether a line may be typed into its pane
-  condition_why  text,                     -- what runs there, or what keeps a line from being typed
+  condition      text not null check (condition in ('starting','idle','working','waiting','rate_limited','error','blocked','dead','unknown')),  -- what fills its pane is doing
+  condition_why  text,                     -- what runs there, what it asks, or what keeps a line from being typed
+  condition_since integer,                 -- UTC milliseconds: since when, as far as is known
   shell          text,                     -- the pane's shell by name, null where its process is none
+  agent          text,                     -- the provider whose live client is the pane's process, null where it is none
+  agent_session  text,                     -- that client's own session id
+  agent_version  text,                     -- that client's version
   working_dir    text,                     -- where it is, last seen
   git_branch     text,                     -- of that directory
   tree           text,                     -- top level of its repository, or working_dir

@@ -6,11 +6,11 @@ use anyhow::{Context as _, bail};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Store;
-use crate::session::{self, Condition, Incarnation, Place, Prompt, Session, SessionId};
+use crate::session::{self, Agent, Condition, Incarnation, Place, Prompt, Session, SessionId};
 use crate::when::Ms;
 
 const COLUMNS: &str = "id, name, provider, paused, socket, server_pid, pane_id, pane_pid, pane_start, boot_id, condition, \
-     condition_why, shell, working_dir, git_branch, tree, prompt, avoid_until, avoid_why, last_active_at, seen_at, \
+     condition_why, condition_since, shell, agent, agent_session, agent_version, working_dir, git_branch, tree, prompt, avoid_until, avoid_why, last_active_at, seen_at, \
      (select t.group_name from attempts a join tasks t on t.id = a.task_id where a.session_id = sessions.id \
       order by a.id desc limit 1) as last_group";
 
@@ -24,6 +24,12 @@ pub struct Seen {
     pub prompt: Prompt,
     /// What stands at the cursor of a shell at rest.
     pub row: Option<session::Row>,
+    /// Since when it is in that condition, as far as something told.
+    pub since: Option<Ms>,
+    /// The live client that is the pane's process.
+    pub agent: Option<Agent>,
+    /// What is typed into that client's composer; `None` where it shows none.
+    pub composer: Option<String>,
 }
 
 impl Store {
@@ -174,8 +180,10 @@ impl Store {
 }
 
 fn see(tx: &rusqlite::Transaction, name: &str, seen: &Seen, now: Ms) -> anyhow::Result<()> {
+    let agent = seen.agent.as_ref();
     tx.execute(
-        "update sessions set condition = ?2, condition_why = ?3, shell = ?4, working_dir = ?5, git_branch = ?6, \
+        "update sessions set condition = ?2, condition_why = ?3, shell = ?4, agent = ?14, agent_session = ?15, agent_version = ?16, \
+         condition_since = coalesce(?17, case when condition = ?2 then condition_since end, ?9), working_dir = ?5, git_branch = ?6, \
          tree = ?7, prompt = ?8, seen_at = ?9, server_pid = ?10, pane_pid = ?11, pane_start = ?12, boot_id = ?13 \
          where name = ?1",
         params![
@@ -192,6 +200,10 @@ fn see(tx: &rusqlite::Transaction, name: &str, seen: &Seen, now: Ms) -> anyhow::
             seen.incarnation.pane_pid,
             seen.incarnation.pane_start,
             seen.incarnation.boot_id,
+            agent.map(|a| &a.provider),
+            agent.and_then(|a| a.session_id.as_ref()),
+            agent.and_then(|a| a.version.as_ref()),
+            seen.since,
         ],
     )?;
     Ok(())
@@ -201,12 +213,7 @@ fn read(r: &Row) -> rusqlite::Result<Session> {
     let why = || {
         Ok::<_, rusqlite::Error>(r.get::<_, Option<String>>("condition_why")?.unwrap_or_default())
     };
-    let condition = match r.get::<_, String>("condition")?.as_str() {
-        "idle" => Condition::Idle,
-        "busy" => Condition::Busy(why()?),
-        "blocked" => Condition::Blocked(why()?),
-        _ => Condition::Dead,
-    };
+    let condition = Condition::parse(&r.get::<_, String>("condition")?, why()?).unwrap_or(Condition::Dead);
     Ok(Session {
         id: SessionId(r.get("id")?),
         name: r.get("name")?,
@@ -221,7 +228,16 @@ fn read(r: &Row) -> rusqlite::Result<Session> {
             boot_id: r.get("boot_id")?,
         },
         condition,
+        since: r.get("condition_since")?,
         shell: r.get("shell")?,
+        agent: match r.get::<_, Option<String>>("agent")? {
+            Some(provider) => Some(Agent {
+                provider,
+                session_id: r.get("agent_session")?,
+                version: r.get("agent_version")?,
+            }),
+            None => None,
+        },
         place: Place {
             working_dir: r.get("working_dir")?,
             git_branch: r.get("git_branch")?,

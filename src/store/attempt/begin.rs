@@ -228,7 +228,7 @@ fn neighbour(tx: &Transaction, task: &Task, own: SessionId) -> anyhow::Result<Op
     let Some(tree) = &task.tree else { return Ok(None) };
     let busy: Option<String> = tx
         .query_row(
-            "select name from sessions where tree = ?1 and condition = 'busy' and id <> ?2 limit 1",
+            "select name from sessions where tree = ?1 and condition = 'working' and id <> ?2 limit 1",
             params![tree, own.0],
             |r| r.get(0),
         )

@@ -1,0 +1,172 @@
+//! A live agent: what it is doing, decided from what its own records, its processes and its screen say.
+
+pub mod rules;
+pub mod screen;
+
+use serde::{Deserialize, Serialize};
+
+use crate::session::Condition;
+use crate::when::{self, Ms};
+use rules::Live;
+
+/// The raw material of one decision, as `orch-ctx record` keeps it: the same material gives the same decision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Material {
+    pub v: u8,
+    pub at: Ms,
+    /// The profile whose client fills the pane.
+    pub provider: String,
+    /// Of the client, where it says so.
+    pub version: Option<String>,
+    /// Since when its process runs.
+    pub started: Option<Ms>,
+    pub record: Option<Record>,
+    /// Names of the processes that it runs besides its own: tools at work.
+    pub tools: Vec<String>,
+    pub title: String,
+    /// The rows of the screen, with the sequences that colour them.
+    pub screen: Vec<String>,
+}
+
+/// What an agent's own record says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Which record: `session file`, `rollout`.
+    pub source: String,
+    pub session_id: Option<String>,
+    pub status: Status,
+    /// What it waits for, or how its last turn ended, in its own words.
+    pub detail: Option<String>,
+    pub since: Option<Ms>,
+    /// Where the conversation is written down, line by line.
+    pub path: Option<String>,
+    pub cwd: Option<String>,
+}
+
+/// The status of a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    #[default]
+    Unknown,
+    Idle,
+    Working,
+    /// A permission is asked for.
+    Permission,
+    /// A question is asked.
+    Question,
+    /// At rest after a turn that ended in an error.
+    Error,
+    /// At rest after a turn that a limit ended; `since` is when it resets, as far as was said.
+    RateLimited,
+}
+
+/// One source's word, for `orch-ctx explain`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Word {
+    /// `record`, `processes`, `screen`.
+    pub source: &'static str,
+    pub state: String,
+    /// The rule or the record that says so, and its evidence.
+    pub by: String,
+}
+
+/// The decision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    pub condition: Condition,
+    /// The word that won.
+    pub by: String,
+    pub since: Option<Ms>,
+    /// What is typed into the composer, where the screen shows one.
+    pub composer: Option<String>,
+    /// No rule knows the screen.
+    pub drift: bool,
+    pub words: Vec<Word>,
+}
+
+/// A record lags behind the screen, and the screen behind the record, by less than this.
+const LAG: Ms = 1000;
+/// How long a client may take to its first screen.
+const START: Ms = 20_000;
+
+/// What the agent is doing. Its own record says; the screen adds what a record cannot know (a dialog), and takes part
+/// in "idle": a screen that no rule knows is never idle.
+pub fn decide(m: &Material, live: &Live) -> Verdict {
+    let screen = screen::Screen::read(m);
+    let seen = live.screen.iter().filter(|r| r.holds(&screen, m.version.as_deref())).max_by_key(|r| r.priority);
+    let composer = live.composer(&screen);
+    let mut words = Vec::new();
+    if let Some(r) = &m.record {
+        let of = r.since.map(|t| format!(" since {}", when::rfc3339(t))).unwrap_or_default();
+        let detail = r.detail.as_ref().map(|d| format!(" ({d})")).unwrap_or_default();
+        words.push(Word { source: "record", state: r.status.word().into(), by: format!("{}{detail}{of}", r.source) });
+    }
+    if !m.tools.is_empty() {
+        words.push(Word { source: "processes", state: "working".into(), by: m.tools.join(", ") });
+    }
+    match seen {
+        Some(r) => words.push(Word {
+            source: "screen",
+            state: r.state.as_str().into(),
+            by: format!("rule {}: {}", r.name, r.evidence(&screen)),
+        }),
+        None => words.push(Word { source: "screen", state: "unknown".into(), by: "no rule knows it".into() }),
+    }
+    let record = m.record.as_ref().filter(|r| r.status != Status::Unknown);
+    let (condition, by) = resolve(m, record, seen, &screen);
+    let since = record.filter(|_| by == "record").and_then(|r| r.since);
+    Verdict { condition, by: by.into(), since, composer, drift: seen.is_none(), words }
+}
+
+fn resolve(
+    m: &Material,
+    record: Option<&Record>,
+    seen: Option<&rules::Rule>,
+    screen: &screen::Screen,
+) -> (Condition, &'static str) {
+    let shown = seen.map(|r| r.condition(screen));
+    let Some(r) = record else {
+        let young = m.started.is_some_and(|t| m.at - t < START);
+        return match shown {
+            Some(c) => (c, "screen"),
+            None if young => (Condition::Starting, "process"),
+            None => (Condition::Unknown("no rule knows its screen".into()), "screen"),
+        };
+    };
+    let detail = || r.detail.clone().unwrap_or_default();
+    match (r.status, shown) {
+        (Status::Permission, _) => (Condition::Waiting(asked("permission", &detail())), "record"),
+        (Status::Question, _) => (Condition::Waiting(asked("question", &detail())), "record"),
+        // a dialog is none of the record's business, and some records know of no permission
+        (_, Some(c @ Condition::Waiting(_))) => (c, "screen"),
+        (Status::Working, _) => (Condition::Working(detail()), "record"),
+        (_, Some(c @ Condition::Working(_))) if r.since.is_none_or(|t| m.at - t < LAG) => (c, "screen"),
+        (_, None) => (Condition::Unknown("no rule knows its screen".into()), "screen"),
+        (_, Some(c @ Condition::Starting)) => (c, "screen"),
+        (Status::Error, _) => (Condition::Error(detail()), "record"),
+        (Status::RateLimited, _) if r.since.is_none_or(|t| t > m.at) => {
+            (Condition::RateLimited(detail()), "record")
+        }
+        (_, Some(c @ Condition::Unknown(_))) => (c, "screen"),
+        _ => (Condition::Idle, "record"),
+    }
+}
+
+fn asked(kind: &str, detail: &str) -> String {
+    if detail.is_empty() { kind.to_owned() } else { format!("{kind}: {detail}") }
+}
+
+impl Status {
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Unknown => "unknown",
+            Status::Idle => "idle",
+            Status::Working => "working",
+            Status::Permission => "waiting(permission)",
+            Status::Question => "waiting(question)",
+            Status::Error => "error",
+            Status::RateLimited => "rate_limited",
+        }
+    }
+}

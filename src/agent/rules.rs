@@ -1,0 +1,231 @@
+//! The part of a profile that says how a live client is found, launched, fed and read: data.
+
+use regex::Regex;
+use serde::{Deserialize, Deserializer};
+
+use super::screen::Screen;
+use crate::session::Condition;
+
+/// `[provider.NAME.live]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Live {
+    /// Program names of the client: of the pane's own process, or of a child of it.
+    pub processes: Vec<String>,
+    /// Argument vector of a new one; `{session_id}` is replaced.
+    #[serde(default)]
+    pub launch: Vec<String>,
+    /// Which of the readers knows the client's own record: `claude`, `codex`.
+    #[serde(default)]
+    pub record: Reader,
+    /// The row of the composer: what group 1 matches is what is typed there.
+    #[serde(deserialize_with = "regex")]
+    pub prompt: Regex,
+    /// Below the composer's row: rows that go on it, up to a row that matches this.
+    #[serde(default, deserialize_with = "some_regex")]
+    pub prompt_end: Option<Regex>,
+    /// What stands in the composer for a paste that it does not show: group 1 counts its lines or characters.
+    #[serde(default, deserialize_with = "some_regex")]
+    pub chip: Option<Regex>,
+    /// Texts that begin with one of these would be taken for a command of the client's own.
+    #[serde(default)]
+    pub guard: Vec<String>,
+    /// What is put before such a text.
+    #[serde(default)]
+    pub guard_with: String,
+    /// What is typed before a text that the client would file as pasted by somebody else: one of `lead_lines` lines or
+    /// more, or of more than `lead_chars` characters.
+    #[serde(default)]
+    pub lead: Option<String>,
+    #[serde(default)]
+    pub lead_lines: Option<usize>,
+    #[serde(default)]
+    pub lead_chars: Option<usize>,
+    /// Typed to begin a new conversation.
+    #[serde(default)]
+    pub clear: Option<String>,
+    /// Typed to change the directory; `{dir}` is replaced.
+    #[serde(default)]
+    pub change_dir: Option<String>,
+    /// Answers to a permission prompt, as keys.
+    #[serde(default)]
+    pub yes: Option<String>,
+    #[serde(default)]
+    pub no: Option<String>,
+    /// What its screen looks like in each state.
+    #[serde(default)]
+    pub screen: Vec<Rule>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reader {
+    #[default]
+    None,
+    Claude,
+    Codex,
+}
+
+/// One thing to know a screen by. All that it names must hold.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    pub name: String,
+    pub state: State,
+    #[serde(default)]
+    pub priority: i64,
+    #[serde(default)]
+    pub region: Region,
+    /// Each of these is contained in the region.
+    #[serde(default)]
+    pub contains: Vec<String>,
+    /// None of these is.
+    #[serde(default)]
+    pub lacks: Vec<String>,
+    /// It matches a row of the region.
+    #[serde(default, deserialize_with = "some_regex")]
+    pub regex: Option<Regex>,
+    /// Beginnings of the client's version that it is true of; none: of every.
+    #[serde(default)]
+    pub versions: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Starting,
+    Idle,
+    Working,
+    Permission,
+    Question,
+    Dialog,
+    RateLimited,
+    Error,
+    Unknown,
+}
+
+impl State {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Starting => "starting",
+            State::Idle => "idle",
+            State::Working => "working",
+            State::Permission => "waiting(permission)",
+            State::Question => "waiting(question)",
+            State::Dialog => "waiting(dialog)",
+            State::RateLimited => "rate_limited",
+            State::Error => "error",
+            State::Unknown => "unknown",
+        }
+    }
+}
+
+/// Where a rule looks: the window's title, the whole screen, or its last rows that hold something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Region {
+    #[default]
+    Screen,
+    Title,
+    Bottom(usize),
+}
+
+impl<'de> Deserialize<'de> for Region {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Region, D::Error> {
+        let text = String::deserialize(d)?;
+        match (text.as_str(), text.strip_prefix("bottom:").map(str::parse)) {
+            ("screen", _) => Ok(Region::Screen),
+            ("title", _) => Ok(Region::Title),
+            (_, Some(Ok(n))) => Ok(Region::Bottom(n)),
+            _ => Err(serde::de::Error::custom(format!(
+                "region: '{text}': screen, title, or bottom:ROWS"
+            ))),
+        }
+    }
+}
+
+impl Rule {
+    pub fn holds(&self, s: &Screen, version: Option<&str>) -> bool {
+        let of_version = self.versions.is_empty()
+            || version.is_some_and(|v| self.versions.iter().any(|w| v.starts_with(w.as_str())));
+        let rows = self.rows(s);
+        of_version
+            && self.contains.iter().all(|t| rows.iter().any(|r| r.contains(t.as_str())))
+            && !self.lacks.iter().any(|t| rows.iter().any(|r| r.contains(t.as_str())))
+            && self.regex.as_ref().is_none_or(|x| rows.iter().any(|r| x.is_match(r)))
+    }
+
+    fn rows<'a>(&self, s: &'a Screen) -> Vec<&'a str> {
+        match self.region {
+            Region::Title => vec![s.title.as_str()],
+            Region::Screen => s.rows.iter().map(String::as_str).collect(),
+            Region::Bottom(n) => s.bottom(n).collect(),
+        }
+    }
+
+    /// The rows that it rests on.
+    pub fn evidence(&self, s: &Screen) -> String {
+        let meant = |r: &&str| {
+            self.contains.iter().any(|t| r.contains(t.as_str()))
+                || self.regex.as_ref().is_some_and(|x| x.is_match(r))
+        };
+        let rows: Vec<String> =
+            self.rows(s).into_iter().filter(meant).take(3).map(|r| format!("{:?}", r.trim())).collect();
+        rows.join(" ")
+    }
+
+    pub fn condition(&self, s: &Screen) -> Condition {
+        let shown = || self.evidence(s);
+        let asked = |kind: &str| format!("{kind}: {}", shown());
+        match self.state {
+            State::Starting => Condition::Starting,
+            State::Idle => Condition::Idle,
+            State::Working => Condition::Working(String::new()),
+            State::Permission => Condition::Waiting(asked("permission")),
+            State::Question => Condition::Waiting(asked("question")),
+            State::Dialog => Condition::Waiting(asked("dialog")),
+            State::RateLimited => Condition::RateLimited(shown()),
+            State::Error => Condition::Error(shown()),
+            State::Unknown => Condition::Unknown(shown()),
+        }
+    }
+}
+
+impl Live {
+    /// What is typed into the composer; `None` where the screen shows none.
+    pub fn composer(&self, s: &Screen) -> Option<String> {
+        let at = s.typed.iter().rposition(|r| self.prompt.is_match(r))?;
+        let mut text = self.prompt.captures(&s.typed[at])?.get(1).map_or("", |m| m.as_str()).to_owned();
+        if let Some(end) = &self.prompt_end {
+            let below = s.typed[at + 1..].iter().zip(&s.rows[at + 1..]);
+            for (typed, _) in below.take_while(|(_, row)| !end.is_match(row)) {
+                text.push('\n');
+                text.push_str(typed);
+            }
+        }
+        Some(text.trim().to_owned())
+    }
+
+    /// The text as it is typed: guarded and led in where the client needs that, never ending in a word that a popup
+    /// completes.
+    pub fn deliverable(&self, content: &str) -> (Option<String>, String) {
+        let mut text = crate::clean::text(&content.replace("\r\n", "\n")).trim_end().to_owned();
+        if self.guard.iter().any(|g| text.trim_start().starts_with(g.as_str())) {
+            text = format!("{}{text}", self.guard_with);
+        }
+        let last = text.rsplit(char::is_whitespace).next().unwrap_or_default();
+        if last.starts_with(['@', '$']) {
+            text.push(' ');
+        }
+        let many = self.lead_lines.is_some_and(|n| text.lines().count() >= n)
+            || self.lead_chars.is_some_and(|n| text.chars().count() > n);
+        (self.lead.clone().filter(|_| many), text)
+    }
+}
+
+fn regex<'de, D: Deserializer<'de>>(d: D) -> Result<Regex, D::Error> {
+    Regex::new(&String::deserialize(d)?).map_err(serde::de::Error::custom)
+}
+
+fn some_regex<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Regex>, D::Error> {
+    regex(d).map(Some)
+}
