@@ -105,6 +105,9 @@ struct Options {
     /// Tasks that belong together
     #[arg(long, value_name = "G")]
     group: Option<String>,
+    /// In a live client: begin a fresh conversation, or continue the one that is there
+    #[arg(long, value_name = "POLICY")]
+    conversation: Option<String>,
     /// Keep it off the queue until it is released
     #[arg(long)]
     hold: bool,

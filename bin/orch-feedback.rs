@@ -54,7 +54,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         let mut input = Vec::new();
         io::stdin().lock().read_to_end(&mut input).context("standard input")?;
         // exit 2 would be a veto: a hook that cannot be read stops no agent
-        return match feedback::hook(&mut store, &input) {
+        return match feedback::hook(&mut store, &config, &input) {
             Ok(_) => Ok(Answer::Yes),
             Err(e) => Err(cli::Refused(format!("{e:#}")).into()),
         };

@@ -15,7 +15,7 @@ use orch::store::{Open, Start, Started, Store};
 use orch::task::{NewTask, TaskId};
 use orch::wrap::child::{self, Gate};
 use orch::wrap::{self, Job};
-use orch::{ctx, event, proc, quote, when};
+use orch::{ctx, event, feedback, proc, quote, when};
 
 /// Run a command as an attempt: its context, a terminal, its events, its exit code
 #[derive(Parser)]
@@ -70,7 +70,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     let profile = match profile(&config, &args, &started) {
         Ok(p) => p,
         Err(e) => {
-            wrap::refuse(&mut store, &config, &started, &format!("{e:#}"))?;
+            feedback::refuse(&mut store, &config, &started.attempt, &started.task, &format!("{e:#}"))?;
             return Err(e);
         }
     };
@@ -81,7 +81,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         timeout: args.timeout.or(started.task.timeout),
     };
     let out = wrap::run(&mut store, &config, &started, &job, gate);
-    if let Err(e) = chain(&store, &started) {
+    if let Err(e) = feedback::chain(&store, started.attempt.session) {
         cli::warn(env!("CARGO_BIN_NAME"), &format!("the next task waits for cron: {e:#}"));
     }
     Ok(Answer::Code(out?.exit_code))
@@ -126,16 +126,6 @@ fn profile(config: &Config, args: &Args, started: &Started) -> anyhow::Result<Pr
         profile.answer = Source::Message;
     }
     Ok(profile)
-}
-
-/// The last act: the session's next task, without waiting for cron.
-fn chain(store: &Store, started: &Started) -> anyhow::Result<()> {
-    let Some(id) = started.attempt.session else { return Ok(()) };
-    let Some(session) = store.sessions()?.into_iter().find(|s| s.id == id) else { return Ok(()) };
-    let db = store.path().to_str().context("database path")?.to_owned();
-    let args =
-        ["--session".into(), session.name, "--when-idle".into(), "3s".into(), "--db".into(), db];
-    proc::spawn_detached(&proc::sibling("orch-assign")?, &args).context("orch-assign")
 }
 
 /// What a command can print; hooks print nothing, and a wrapped command's format is never guessed.

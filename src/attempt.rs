@@ -101,7 +101,7 @@ impl State {
         use State::*;
         match self {
             Claimed => matches!(next, Sending | Refused | Lost | Cancelled),
-            Sending => matches!(next, Running | Refused | Lost | Unknown | Cancelled),
+            Sending => matches!(next, Running | Refused | Lost | Unknown | ContextFailed | Cancelled),
             Running => {
                 matches!(
                     next,
@@ -114,6 +114,27 @@ impl State {
             Completed | Failed | Lost | Refused | ContextFailed | Cancelled => false,
         }
     }
+}
+
+/// What is known of a prompt that was pasted into a live client.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// How it went in: `paste`, `launch`.
+    pub transport: String,
+    /// Of the text as filtered, hexadecimal.
+    pub sha256: String,
+    pub bytes: usize,
+    /// What was seen of its arrival; none: nothing yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+    /// The client's record of the conversation, and its length before the paste.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    #[serde(default)]
+    pub from: u64,
+    /// Milliseconds from the first key of a switch to a verified prompt, where one was needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch_ms: Option<i64>,
 }
 
 /// Where an attempt and its task go.

@@ -126,6 +126,11 @@ fn set(t: &mut NewTask, option: &str, v: &Value, now: Ms) -> anyhow::Result<()> 
             })?;
         }
         "group" => t.group = Some(name(v)?),
+        "conversation" => {
+            let policy = text(v)?;
+            let parsed = policy.parse().ok();
+            t.conversation = Some(parsed.with_context(|| format!("'{policy}': fresh or continue"))?);
+        }
         _ => bail!("no such field"),
     }
     Ok(())

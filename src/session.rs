@@ -54,6 +54,8 @@ pub struct Agent {
     /// Its own id of the conversation, where its record tells.
     pub session_id: Option<String>,
     pub version: Option<String>,
+    /// Where its record of the conversation is; not stored.
+    pub record: Option<String>,
 }
 
 /// Where a session is.

@@ -44,6 +44,14 @@ states! {
     }
 }
 
+states! {
+    /// What becomes of a live client's conversation before the task.
+    Conversation {
+        Fresh => "fresh",
+        Continue => "continue",
+    }
+}
+
 impl State {
     pub fn is_final(self) -> bool {
         matches!(self, State::Completed | State::Failed | State::Cancelled)
@@ -67,6 +75,8 @@ pub struct NewTask {
     pub verify: Option<String>,
     pub accept: Evidence,
     pub group: Option<String>,
+    /// In a live client; none: to go on only with the conversation of its own group.
+    pub conversation: Option<Conversation>,
     pub hold: bool,
 }
 
@@ -91,6 +101,8 @@ pub struct Task {
     /// Canonical top level of the repository (or the directory itself) that the task works in.
     pub tree: Option<String>,
     pub group: Option<String>,
+    /// In a live client; none: to go on only with the conversation of its own group.
+    pub conversation: Option<Conversation>,
     pub max_attempts: i64,
     pub timeout: Option<Ms>,
     pub verify: Option<String>,

@@ -1,6 +1,7 @@
 //! tmux: one server, its panes, what stands on them, and the one way to type.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -231,6 +232,56 @@ impl Tmux {
             &["send-keys", "-l", "-t", pane, "--", &rest, ";", "send-keys", "-t", pane, "Enter"],
         )?;
         Ok(Ok(()))
+    }
+
+    /// Pastes a text as one bracketed paste: what is in it reaches the program as it is, control characters included.
+    pub fn paste(&self, pane: &str, text: &str) -> anyhow::Result<()> {
+        let buffer = format!("orch-{}", mark()?.trim_end());
+        let mut load = self.command();
+        load.args(["load-buffer", "-b", &buffer, "-", ";"]);
+        load.args(["paste-buffer", "-p", "-r", "-d", "-b", &buffer, "-t", pane]);
+        load.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = load.spawn().context("tmux")?;
+        let written = child.stdin.take().context("tmux")?.write_all(text.as_bytes());
+        let out = child.wait_with_output().context("tmux")?;
+        if !out.status.success() {
+            bail!("tmux paste-buffer to {pane}: {}", crate::clean::line(String::from_utf8_lossy(&out.stderr).trim()));
+        }
+        written.context("tmux load-buffer")
+    }
+
+    /// Presses a key, by tmux's name for it.
+    pub fn press(&self, pane: &str, key: &str) -> anyhow::Result<()> {
+        self.send(pane, &["send-keys", "-t", pane, key])
+    }
+
+    /// Types a text that holds no control character, key by key.
+    pub fn type_text(&self, pane: &str, text: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(!crate::clean::has_control(text), "not a text to be typed");
+        // a trailing ; would end the tmux command
+        let text = text.strip_suffix(';').map_or(text.to_owned(), |head| format!("{head}\\;"));
+        self.send(pane, &["send-keys", "-l", "-t", pane, "--", &text])
+    }
+
+    /// Ends what runs in a pane and starts a program there, in a directory.
+    pub fn respawn(&self, pane: &str, dir: &str, argv: &[String]) -> anyhow::Result<()> {
+        let mut args = vec!["respawn-pane", "-k", "-c", dir, "-t", pane, "--"];
+        args.extend(argv.iter().map(String::as_str));
+        let out = self.run(&args)?;
+        if !out.status.success() {
+            bail!("tmux respawn-pane {pane}: {}", crate::clean::line(String::from_utf8_lossy(&out.stderr).trim()));
+        }
+        Ok(())
+    }
+
+    /// Gives a copy of what a pane prints to a shell command; false: somebody else's command has it, and keeps it.
+    pub fn pipe(&self, pane: &str, command: &str) -> anyhow::Result<bool> {
+        let piped = self.run(&["display-message", "-p", "-t", pane, "#{pane_pipe}"])?;
+        if String::from_utf8_lossy(&piped.stdout).trim() == "1" {
+            return Ok(false);
+        }
+        let out = self.run(&["pipe-pane", "-O", "-t", pane, command])?;
+        Ok(out.status.success())
     }
 
     fn send(&self, pane: &str, args: &[&str]) -> anyhow::Result<()> {

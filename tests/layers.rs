@@ -53,7 +53,7 @@ const ORDER: &[(&str, &[&str])] = &[
     ("src/ctx/", &["assign", "feedback", "wrap", "ctl", "doctor"]),
     ("src/feedback/", &["assign", "wrap", "ctl", "doctor"]),
     ("src/wrap/", &["assign", "ctl", "doctor"]),
-    ("src/assign/", &["feedback", "wrap", "ctl", "doctor"]),
+    ("src/assign/", &["wrap", "ctl", "doctor"]),
 ];
 const SYSTEM: &[&str] = &["fs", "process", "env", "net", "thread", "io"];
 const CLOCK: &str = r"\bwhen::now\b|\bSystemTime\b|\bInstant\b|\b(Timestamp|Zoned)::now\b";

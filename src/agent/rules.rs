@@ -205,6 +205,24 @@ impl Live {
         Some(text.trim().to_owned())
     }
 
+    /// Whether the composer shows these words of ours and nothing else: as they are, as the end of what is too long to
+    /// show, or as the mark that stands for a paste.
+    pub fn shows(&self, composer: &str, lead: &str, text: &str) -> bool {
+        let whole = format!("{lead}{text}");
+        if same(composer, &whole) {
+            return true;
+        }
+        if let Some(m) = self.chip.as_ref().and_then(|c| c.captures(composer)) {
+            let mark = m.get(0).map_or("", |m| m.as_str());
+            let count = m.get(1).and_then(|n| n.as_str().parse::<usize>().ok());
+            let (lines, chars) = (text.lines().count(), text.chars().count());
+            let fits = count.is_none_or(|n| [lines, lines - 1, chars].contains(&n));
+            return fits && same(&composer.replacen(mark, "", 1), lead);
+        }
+        let shown = bare(composer);
+        shown.len() >= SCROLLED && bare(&whole).ends_with(&shown)
+    }
+
     /// The text as it is typed: guarded and led in where the client needs that, never ending in a word that a popup
     /// completes.
     pub fn deliverable(&self, content: &str) -> (Option<String>, String) {
@@ -220,6 +238,28 @@ impl Live {
             || self.lead_chars.is_some_and(|n| text.chars().count() > n);
         (self.lead.clone().filter(|_| many), text)
     }
+}
+
+/// Of a text that does not fit into the composer, its end shows; less than this could be somebody else's.
+const SCROLLED: usize = 200;
+
+/// Clients break lines and widen tabs: blanks do not count.
+fn bare(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
+pub fn same(a: &str, b: &str) -> bool {
+    bare(a) == bare(b)
+}
+
+/// Whether `part` is the beginning of `whole`.
+pub fn starts(whole: &str, part: &str) -> bool {
+    bare(whole).starts_with(&bare(part))
+}
+
+/// Whether `part` is somewhere in `whole`.
+pub fn holds(whole: &str, part: &str) -> bool {
+    bare(whole).contains(&bare(part))
 }
 
 fn regex<'de, D: Deserializer<'de>>(d: D) -> Result<Regex, D::Error> {

@@ -37,6 +37,12 @@ fn line(
 pub enum Handed {
     /// The line is typed.
     Typed,
+    /// A live client was seen to take the prompt.
+    Submitted,
+    /// The context is not to be had in that session: why. Nothing of the task was typed.
+    NoContext(String),
+    /// Bytes went into a live client, and nothing tells what became of them: why.
+    Doubtful(String),
     /// Nothing was typed: why.
     Not(String),
     /// A line was begun, or a blank, and came to nothing: why. The session is to be left alone for a while.

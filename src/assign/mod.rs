@@ -1,6 +1,7 @@
 //! One pass: reap, sync, choose, claim, deliver. Safe to run in any number at once.
 
 pub mod deliver;
+mod live;
 pub mod reap;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use crate::session::Session;
 use crate::store::{Candidates, Claim, Claimed, OpenAttempt, Store};
 use crate::task::Task;
 use crate::when::{self, Ms};
-use crate::{git, proc};
+use crate::{feedback, git, proc};
 use deliver::{Begun, Handed, NOT_BEGUN};
 
 #[derive(Clone, Debug, Default)]
@@ -153,6 +154,13 @@ fn start_some(
         match start(store, scene, task, session)? {
             Started::Sent(a) => sent.push(*a),
             Started::Lost => lost_a_claim = true,
+            Started::Submitted(a) => {
+                pass.started += 1;
+                pass.records.push(json!({"did": "started", "attempt": a.name.to_string(), "task": task.id,
+                    "session": session.name, "outcome": "submitted"}));
+            }
+            Started::Doubtful(a, why) => pass.records.push(json!({"did": "sent", "attempt": a.name.to_string(),
+                "task": task.id, "session": session.name, "outcome": "unknown", "reason": why})),
             Started::Refused(why) => pass.records.push(
                 json!({"did": "refused", "task": task.id, "session": session.name, "reason": why}),
             ),
@@ -166,6 +174,10 @@ enum Started {
     /// Another pass has the task or the session.
     Lost,
     Refused(String),
+    /// A live client took it.
+    Submitted(Box<OpenAttempt>),
+    /// Nothing tells whether a live client took it.
+    Doubtful(Box<OpenAttempt>, String),
 }
 
 /// Claims one pair, and hands it over.
@@ -195,7 +207,21 @@ fn start(
     };
     proc::stop_for_test("claimed");
     let dir = task.context.working_dir.as_deref();
-    let why = match deliver::hand_over(store, scene.config, session, &attempt, dir)? {
+    let client = session.agent.as_ref().and_then(|a| scene.profiles.get(&a.provider)?.live.as_ref());
+    let handed = match client {
+        Some(client) => live::hand_over(store, scene.config, session, client, &attempt, task)?,
+        None => deliver::hand_over(store, scene.config, session, &attempt, dir)?,
+    };
+    let why = match handed {
+        Handed::Submitted => {
+            feedback::watch(store, &attempt)?;
+            return Ok(Started::Submitted(attempt));
+        }
+        Handed::Doubtful(why) => return Ok(Started::Doubtful(attempt, why)),
+        Handed::NoContext(why) => {
+            feedback::refuse(store, scene.config, &attempt, task, &why)?;
+            return Ok(Started::Refused(why));
+        }
         Handed::Typed => {
             proc::stop_for_test("typed");
             return Ok(Started::Sent(attempt));

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::attempt::State;
 use crate::config::Config;
 use crate::event::Evidence;
+use crate::feedback;
 use crate::policy::{self, Ended, Verdict};
 use crate::proc;
 use crate::store::{OpenAttempt, Store};
@@ -15,6 +16,8 @@ pub fn reap(store: &mut Store, config: &Config, now: Ms) -> anyhow::Result<Vec<V
     let mut done = Vec::new();
     for a in store.open_attempts()? {
         let moved = match a.state {
+            State::Sending if a.receipt.is_some() => doubt(store, &a, now)?,
+            _ if a.receipt.is_some() => feedback::follow(store, config, &a, now)?,
             State::Claimed | State::Sending => take_back(store, &a, now)?,
             State::Running => bury(store, config, &a, now)?,
             State::Unknown if a.orphaned => bury(store, config, &a, now)?,
@@ -26,6 +29,19 @@ pub fn reap(store: &mut Store, config: &Config, now: Ms) -> anyhow::Result<Vec<V
         }
     }
     Ok(done)
+}
+
+/// A pass that died while it pasted: nothing tells how far it came.
+fn doubt(
+    store: &mut Store,
+    a: &OpenAttempt,
+    now: Ms,
+) -> anyhow::Result<Option<(&'static str, String)>> {
+    if owner_lives(a) {
+        return Ok(None);
+    }
+    let why = "the pass that delivered it was killed: whether its prompt was taken is not known".to_owned();
+    Ok(store.doubt(a, &why, now)?.then_some(("unknown", why)))
 }
 
 fn owner_lives(a: &OpenAttempt) -> bool {

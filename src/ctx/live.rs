@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::agent::rules::{Live, Reader};
+use crate::agent::rules::{Live, Reader, holds};
 use crate::agent::{Material, Record, Status};
 use crate::event::{Body, End, Outcome};
 use crate::extract::{Extractor, Format};
@@ -144,6 +144,42 @@ fn codex(pid: i64, now: Ms) -> Option<(Record, Option<String>)> {
         qualify(&mut record, &path, Format::Codex, now);
     }
     Some((record, first_line(&path).and_then(|v| Some(v["payload"]["cli_version"].as_str()?.to_owned()))))
+}
+
+/// Where a record shows, from a byte on, a prompt of the user's that holds this text: its line's first byte.
+pub fn has_prompt(path: &str, from: u64, text: &str) -> Option<u64> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(path)?;
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().ok()?;
+    let mut at = from;
+    for line in bytes.split_inclusive(|b| *b == b'\n') {
+        if prompt_of(line).is_some_and(|p| holds(&p, text)) {
+            return Some(at);
+        }
+        at += line.len() as u64;
+    }
+    None
+}
+
+/// The user's words of one line of a record.
+fn prompt_of(line: &[u8]) -> Option<String> {
+    let v: Value = serde_json::from_slice(line).ok()?;
+    let content = match v["type"].as_str()? {
+        "user" => &v["message"]["content"],
+        "event_msg" if v["payload"]["item"]["type"] == "UserMessage" => &v["payload"]["item"]["content"],
+        "event_msg" if v["payload"]["type"] == "user_message" => &v["payload"]["message"],
+        _ => return None,
+    };
+    if let Some(text) = content.as_str() {
+        return Some(text.to_owned());
+    }
+    let parts = content.as_array()?.iter().filter_map(|p| p["text"].as_str());
+    Some(parts.collect::<Vec<_>>().join("\n"))
 }
 
 fn first_line(path: &Path) -> Option<Value> {

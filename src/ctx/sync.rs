@@ -210,6 +210,7 @@ fn see_agent(seen: &mut Seen, client: &Client, pane: &Pane, m: &Material) {
         provider: client.provider.to_owned(),
         session_id: m.record.as_ref().and_then(|r| r.session_id.clone()),
         version: m.version.clone(),
+        record: m.record.as_ref().and_then(|r| r.path.clone()),
     });
 }
 

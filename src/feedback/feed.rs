@@ -13,10 +13,13 @@ use crate::event::{self, End, Event, Evidence, Outcome};
 use crate::store::{Line, Standing, Store};
 use crate::when;
 
-use super::{Bound, close, judge};
+use super::{Bound, chain, close, follow, judge};
 
 /// Events are kept at most this long after they could be read.
 const LATEST: Duration = Duration::from_millis(50);
+
+/// Between two looks at a live client.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How feeding a stream came out.
 #[derive(Debug, Default)]
@@ -45,10 +48,23 @@ pub fn feed(
     let mut oldest: Option<Instant> = None;
     let mut passed_on: Vec<u8> = Vec::new();
     let mut unread: Option<std::io::Error> = None;
+    let mut looked = Instant::now();
     let mut named = bound.attempt.agent_session.is_some();
+    // in a live client the turn goes by the client's own record; what the pane prints says when to look
+    let live = bound.attempt.receipt.is_some() && bound.standing == Standing::Owner;
     loop {
-        let wait = oldest.map_or(Duration::from_secs(3600), |t| LATEST.saturating_sub(t.elapsed()));
+        let rest = if live { LOOK } else { Duration::from_secs(3600) };
+        let wait = oldest.map_or(rest, |t| LATEST.saturating_sub(t.elapsed()));
         let next = lines.recv_timeout(wait);
+        if live && looked.elapsed() >= LOOK {
+            looked = Instant::now();
+            let now = store.attempt(bound.attempt.name)?.filter(|a| a.state.is_open());
+            let Some(a) = now else {
+                chain(store, bound.attempt.session)?;
+                return Ok(fed);
+            };
+            follow(store, config, &a, when::now())?;
+        }
         let over = matches!(next, Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
         if let Ok(line) = next {
             let line = line.context("standard input")?;
@@ -103,7 +119,7 @@ pub fn feed(
             break;
         }
     }
-    if bound.standing == Standing::Owner {
+    if bound.standing == Standing::Owner && !live {
         let end = end.unwrap_or_else(no_outcome);
         let fed_by_hand = bound.attempt.fed;
         if fed_by_hand || end.evidence != Evidence::None {

@@ -2,19 +2,24 @@
 
 mod bind;
 mod feed;
+mod follow;
 
 pub use bind::{Address, Bound, bind};
 pub use feed::{Fed, feed};
+pub use follow::follow;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
+use serde_json::json;
 
 use crate::config::Config;
 use crate::event::{End, Event, Evidence};
 use crate::extract::{Extractor, Format};
 use crate::policy::{self, Ended, Verdict};
+use crate::session::SessionId;
 use crate::store::{Line, OpenAttempt, Standing, Store};
 use crate::task::Task;
-use crate::when;
+use crate::tmux::Tmux;
+use crate::{proc, quote, when};
 
 /// What an end from the owner's channel comes to: whether its evidence is accepted, and whether `--verify` agrees.
 /// `run`: runs the verification, in the task's context.
@@ -87,8 +92,55 @@ pub fn close(
     store.close(a, &closing, now)
 }
 
+/// Ends an attempt whose task was not handed over.
+pub fn refuse(
+    store: &mut Store,
+    config: &Config,
+    a: &OpenAttempt,
+    task: &Task,
+    why: &str,
+) -> anyhow::Result<()> {
+    let reason = Some(crate::clean::line(why));
+    let ending = Ending { verdict: Verdict::ContextFailed, reason, end: None, exit_code: None };
+    close(store, config, a, task, &ending).map(drop)
+}
+
+/// Has what a live client's pane prints read until the attempt is over. False: somebody else reads it already; then
+/// only the passes of orch-assign look after the attempt.
+pub fn watch(store: &mut Store, a: &OpenAttempt) -> anyhow::Result<bool> {
+    let Some(i) = &a.incarnation else { return Ok(false) };
+    let program = |name: &str| -> anyhow::Result<String> {
+        let path = proc::sibling(name)?;
+        Ok(quote::word(path.to_str().context("own path: not UTF-8")?))
+    };
+    let db = quote::word(store.path().to_str().context("database path: not UTF-8")?);
+    let command = format!(
+        "exec {} --format tty --only turn_end,permission_request | {} --db {db} --task {} --attempt {}",
+        program("orch-extract")?,
+        program("orch-feedback")?,
+        a.name.task,
+        a.name.number
+    );
+    let piped = Tmux::at(&i.socket).pipe(&i.pane_id, &command)?;
+    if !piped {
+        let body = json!({"watched": false, "reason": "another command already has the pane's output"});
+        store.note("watch", Some(a), None, a.session, body, when::now())?;
+    }
+    Ok(piped)
+}
+
+/// The last act of an attempt: its session's next task, without waiting for cron.
+pub fn chain(store: &Store, session: Option<SessionId>) -> anyhow::Result<()> {
+    let Some(id) = session else { return Ok(()) };
+    let Some(session) = store.sessions()?.into_iter().find(|s| s.id == id) else { return Ok(()) };
+    let db = store.path().to_str().context("database path")?.to_owned();
+    let args =
+        ["--session".into(), session.name, "--when-idle".into(), "3s".into(), "--db".into(), db];
+    proc::spawn_detached(&proc::sibling("orch-assign")?, &args).context("orch-assign")
+}
+
 /// Takes in one call of an agent's hook. It speaks for the attempt whose agent session it names, and for no other.
-pub fn hook(store: &mut Store, input: &[u8]) -> anyhow::Result<bool> {
+pub fn hook(store: &mut Store, config: &Config, input: &[u8]) -> anyhow::Result<bool> {
     let mut extractor = Extractor::new(Format::Hook);
     let mut events = Vec::new();
     extractor.push(input, &mut events);
@@ -105,6 +157,9 @@ pub fn hook(store: &mut Store, input: &[u8]) -> anyhow::Result<bool> {
     let stream = format!("hook:{now}:{}", std::process::id());
     let lines: Vec<Line> = events.iter().map(|e| kept(e, standing, None)).collect();
     store.record(&attempt, &stream, &lines, now)?;
+    if attempt.state.is_open() {
+        follow(store, config, &attempt, now)?;
+    }
     Ok(true)
 }
 

@@ -14,6 +14,7 @@ create table tasks (
   tree          text,                               -- top level of the repository that working_dir lies in, or working_dir
   key           text,                               -- the same key gives the same task
   group_name    text,                               -- tasks that belong together
+  conversation  text check (conversation in ('fresh','continue')),  -- in a live client; null: goes on only with its own group's
   max_attempts  integer not null check (max_attempts > 0),  -- counted attempts before it is failed
   timeout_ms    integer check (timeout_ms > 0),     -- of one attempt
   verify        text,                               -- a shell command that must succeed before a success is believed
@@ -84,6 +85,7 @@ create table attempts (
   owner          text,                     -- PID:START:BOOT of the process that has it in hand
   lease_until    integer not null,         -- UTC milliseconds: when to look whether the owner is still there
   orphaned       integer not null default 0 check (orphaned in (0, 1)),  -- 1: the owner is gone, processes of it survived
+  receipt        text,                     -- JSON of what was pasted into a live client, null where orch-wrap runs it: transport, sha256, bytes, evidence, and from which byte of its record on the turn is written
   cancel_asked   text,                     -- why a person wants it ended, while its owner still runs
   tree           text,                     -- held while the attempt is open
   git_branch     text,                     -- wanted there

@@ -235,6 +235,7 @@ fn read(r: &Row) -> rusqlite::Result<Session> {
                 provider,
                 session_id: r.get("agent_session")?,
                 version: r.get("agent_version")?,
+                record: None,
             }),
             None => None,
         },

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{Store, spelled};
 use crate::event::Evidence;
-use crate::task::{NewTask, State, Task, TaskId};
+use crate::task::{Conversation, NewTask, State, Task, TaskId};
 use crate::when::Ms;
 
 /// What became of one task that was to be put on the queue.
@@ -31,7 +31,7 @@ pub struct Candidates<'a> {
     pub most: usize,
 }
 
-pub(super) const COLUMNS: &str = "id, state, reason, content, provider, priority, session, context, tree, group_name, \
+pub(super) const COLUMNS: &str = "id, state, reason, content, provider, priority, session, context, tree, group_name, conversation, \
      max_attempts, timeout_ms, verify, accept, not_before, once, forgiven, created_at";
 
 /// Queued, due, and with no dependency open.
@@ -163,9 +163,9 @@ pub(super) fn enqueue(
 ) -> anyhow::Result<Vec<Enqueued>> {
     let mut insert = tx.prepare(
         "insert into tasks (state, reason, content, provider, priority, session, context, context_hash, \
-         working_dir, git_branch, tree, key, group_name, max_attempts, timeout_ms, verify, accept, not_before, \
+         working_dir, git_branch, tree, key, group_name, conversation, max_attempts, timeout_ms, verify, accept, not_before, \
          created_at, updated_at) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?20) \
          on conflict (key) where key is not null do nothing",
     )?;
     // many tasks share a context, most have none: canonical form and hash of the last one
@@ -191,6 +191,7 @@ pub(super) fn enqueue(
             tree,
             t.key,
             t.group,
+            t.conversation.map(Conversation::as_str),
             t.max_attempts,
             t.timeout,
             t.verify,
@@ -288,6 +289,7 @@ pub(super) fn read(r: &Row) -> rusqlite::Result<Task> {
         })?,
         tree: r.get("tree")?,
         group: r.get("group_name")?,
+        conversation: r.get::<_, Option<String>>("conversation")?.and_then(|c| c.parse().ok()),
         max_attempts: r.get("max_attempts")?,
         timeout: r.get("timeout_ms")?,
         verify: r.get("verify")?,

@@ -16,7 +16,7 @@ use crate::provider::Answer;
 use crate::when;
 
 use super::work::{Message, TAIL, Work};
-use super::{Job, Outcomes, is_record, refuse, warn_of};
+use super::{Job, Outcomes, is_record, warn_of};
 
 /// How long the reader of an attempt that was ended has for the rest.
 const TO_SHOW: Duration = Duration::from_secs(1);
@@ -58,7 +58,7 @@ impl Work<'_> {
         self.raw = None;
         self.insist(Work::keep)?;
         if let Some(why) = self.refused.take().filter(|_| self.ending.is_none()) {
-            self.insist(|w| refuse(w.store, w.config, w.started, &why))?;
+            self.insist(|w| feedback::refuse(w.store, w.config, w.a, &w.started.task, &why))?;
             warn_of(self.a, &why);
             return Ok(Outcomes { exit_code: 1 });
         }

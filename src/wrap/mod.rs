@@ -9,12 +9,10 @@ mod work;
 
 use serde_json::json;
 
-use crate::clean;
 use crate::config::Config;
 use crate::ctx::establish;
 use crate::extract::Format;
-use crate::feedback::{self, Ending};
-use crate::policy::Verdict;
+use crate::feedback::{self};
 use crate::proc;
 use crate::provider::{Content, Profile};
 use crate::store::{OpenAttempt, Started, Store};
@@ -112,7 +110,7 @@ fn context_failed(
 ) -> anyhow::Result<Outcomes> {
     warn_of(&started.attempt, why);
     let mut tries = 1;
-    while let Err(e) = refuse(store, config, started, why) {
+    while let Err(e) = feedback::refuse(store, config, &started.attempt, &started.task, why) {
         if tries == TRIES {
             return Err(e);
         }
@@ -124,20 +122,4 @@ fn context_failed(
 
 fn warn_of(a: &OpenAttempt, why: &str) {
     crate::cli::warn("orch-wrap", &format!("attempt {}: context not established: {why}", a.name));
-}
-
-/// Ends an attempt whose command was not handed over.
-pub fn refuse(
-    store: &mut Store,
-    config: &Config,
-    started: &Started,
-    why: &str,
-) -> anyhow::Result<()> {
-    let ending = Ending {
-        verdict: Verdict::ContextFailed,
-        reason: Some(clean::line(why)),
-        end: None,
-        exit_code: None,
-    };
-    feedback::close(store, config, &started.attempt, &started.task, &ending).map(drop)
 }

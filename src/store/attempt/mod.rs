@@ -2,13 +2,14 @@
 
 mod begin;
 mod end;
+mod live;
 
 pub use begin::{Claim, Claimed, Open, Start, Started};
 
 use rusqlite::{OptionalExtension, Row, Transaction};
 
 use super::{Store, spelled};
-use crate::attempt::{AttemptId, Name, State};
+use crate::attempt::{AttemptId, Name, Receipt, State};
 use crate::event::Evidence;
 use crate::session::{Incarnation, Process, SessionId};
 use crate::task::{Task, TaskId};
@@ -19,7 +20,7 @@ pub const LEASE: Ms = 60_000;
 
 const OPEN: &str = "state in ('claimed','sending','running','waiting','unknown')";
 const COLUMNS: &str = "id, task_id, number, state, session_id, incarnation, token, owner, lease_until, orphaned, \
-     fed, cancel_asked, tree, git_branch, agent_session, evidence, claimed_at, started_at";
+     fed, cancel_asked, tree, git_branch, agent_session, receipt, evidence, claimed_at, started_at";
 
 /// An attempt that has not ended.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct OpenAttempt {
     pub tree: Option<String>,
     pub git_branch: Option<String>,
     pub agent_session: Option<String>,
+    /// It was pasted into a live client, and no orch-wrap runs it.
+    pub receipt: Option<Receipt>,
     pub evidence: Evidence,
     pub claimed_at: Ms,
     pub started_at: Option<Ms>,
@@ -152,6 +155,9 @@ fn read(r: &Row) -> rusqlite::Result<OpenAttempt> {
         tree: r.get("tree")?,
         git_branch: r.get("git_branch")?,
         agent_session: r.get("agent_session")?,
+        receipt: r
+            .get::<_, Option<String>>("receipt")?
+            .and_then(|t| serde_json::from_str(&t).ok()),
         evidence: Evidence::parse(&r.get::<_, String>("evidence")?).unwrap_or_default(),
         claimed_at: r.get("claimed_at")?,
         started_at: r.get("started_at")?,

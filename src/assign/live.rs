@@ -1,0 +1,346 @@
+//! Hands a claimed attempt to a live client: its composer is seen to be empty, the text is seen in it before Enter, and
+//! the turn is seen to begin. What was not seen is said to be unknown, and never sent again on a guess.
+
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+use super::deliver::Handed;
+use crate::agent::rules::{Live, Reader, same, starts};
+use crate::attempt::Receipt;
+use crate::config::Config;
+use crate::ctx::{establish, live, sync};
+use crate::session::{Condition, Session};
+use crate::store::{OpenAttempt, Seen, Store};
+use crate::task::{Conversation, Task};
+use crate::tmux::Tmux;
+use crate::when;
+
+/// How long a paste may take to show in the composer, and how long Enter may take to begin a turn.
+const TO_SHOW: Duration = Duration::from_secs(8);
+const TO_BEGIN: Duration = Duration::from_secs(15);
+/// How long a client's own command, and a new client, may take.
+const TO_OBEY: Duration = Duration::from_secs(5);
+const TO_LAUNCH: Duration = Duration::from_secs(20);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(40);
+/// A client that is still drawing its paste loses an Enter that comes at once.
+const SETTLE: Duration = Duration::from_millis(120);
+
+/// One delivery.
+struct Delivery<'a> {
+    store: &'a mut Store,
+    config: &'a Config,
+    session: Session,
+    live: &'a Live,
+    a: &'a OpenAttempt,
+    task: &'a Task,
+    tmux: Tmux,
+}
+
+/// What keeps a delivery from going on, and whether anything of the task was typed.
+enum Stop {
+    /// Nothing of it was: why.
+    Refused(String),
+    /// The context is not to be had there: why.
+    Context(String),
+    /// Bytes went in, nothing tells what became of them: why.
+    Doubt(String),
+}
+
+impl From<anyhow::Error> for Stop {
+    fn from(e: anyhow::Error) -> Stop {
+        Stop::Refused(format!("{e:#}"))
+    }
+}
+
+/// Puts the session into the task's context, and the task into its composer.
+pub fn hand_over(
+    store: &mut Store,
+    config: &Config,
+    session: &Session,
+    live: &Live,
+    a: &OpenAttempt,
+    task: &Task,
+) -> anyhow::Result<Handed> {
+    if !store.mark_sending(a, when::now())? {
+        return Ok(Handed::Not("the claim was taken back".into()));
+    }
+    let tmux = Tmux::at(&session.incarnation.socket);
+    let mut d = Delivery { store, config, session: session.clone(), live, a, task, tmux };
+    match d.run() {
+        Ok(()) => Ok(Handed::Submitted),
+        Err(Stop::Refused(why)) => Ok(Handed::Not(why)),
+        Err(Stop::Context(why)) => Ok(Handed::NoContext(why)),
+        Err(Stop::Doubt(why)) => {
+            d.store.doubt(a, &why, when::now())?;
+            Ok(Handed::Doubtful(why))
+        }
+    }
+}
+
+impl Delivery<'_> {
+    fn run(&mut self) -> Result<(), Stop> {
+        let begun = Instant::now();
+        let seen = self.ready()?;
+        let (seen, switched) = self.establish(seen)?;
+        let switch_ms = switched.then(|| begun.elapsed().as_millis() as i64);
+        let (lead, text) = self.live.deliverable(&self.task.content);
+        if text.trim().is_empty() {
+            return Err(Stop::Refused("nothing is left of the content without its control characters".into()));
+        }
+        let whole = format!("{}{text}", lead.as_deref().unwrap_or_default());
+        let record = self.record(&seen);
+        let from = record.as_ref().and_then(|p| std::fs::metadata(p).ok()).map_or(0, |m| m.len());
+        let mut receipt = Receipt {
+            transport: "paste".into(),
+            sha256: crate::context::hex(&Sha256::digest(text.as_bytes())),
+            bytes: text.len(),
+            evidence: None,
+            record,
+            from,
+            switch_ms,
+        };
+        if !self.store.mark_pasting(self.a, &receipt, when::now())? {
+            return Err(Stop::Refused("the claim was taken back".into()));
+        }
+        let pane = self.session.incarnation.pane_id.clone();
+        if let Some(lead) = &lead {
+            self.tmux.type_text(&pane, lead)?;
+            let shows = |s: &Seen| s.composer.as_deref().is_some_and(|c| same(c, lead));
+            self.await_seen(TO_SHOW, shows).map_err(|_| self.take_back(&whole, "the lead-in does not show"))?;
+        }
+        // from here on a lost server leaves bytes of which nobody knows
+        if let Err(e) = self.tmux.paste(&pane, &text) {
+            return Err(Stop::Doubt(format!("while it was pasted: {e:#}")));
+        }
+        let (live, lead_text) = (self.live, lead.clone().unwrap_or_default());
+        let ours = |s: &Seen| s.composer.as_deref().is_some_and(|c| live.shows(c, &lead_text, &text));
+        if self.await_seen(TO_SHOW, ours).is_err() {
+            return Err(self.take_back(&whole, "the pasted text does not show in its composer as it was pasted"));
+        }
+        std::thread::sleep(SETTLE);
+        let typed = when::now();
+        if let Err(e) = self.tmux.press(&pane, "Enter") {
+            return Err(Stop::Doubt(format!("at Enter: {e:#}")));
+        }
+        self.confirm(&mut receipt, &text, &lead_text, typed)
+    }
+
+    /// The session as it is now, at rest with an empty composer, and the very one that was claimed.
+    fn ready(&self) -> Result<Seen, Stop> {
+        let refused = |why: String| Stop::Refused(why);
+        let seen = sync::glance(&self.session, self.config)?.ok_or_else(|| refused("its pane is gone".into()))?;
+        if seen.incarnation != self.session.incarnation {
+            return Err(refused("another process fills the pane now".into()));
+        }
+        if !seen.condition.is_at_rest() {
+            let why = seen.condition.why().unwrap_or_default();
+            return Err(refused(format!("no longer at rest: {} {why}", seen.condition.as_str())));
+        }
+        Ok(seen)
+    }
+
+    fn record(&self, seen: &Seen) -> Option<String> {
+        seen.agent.as_ref().and_then(|a| a.record.clone())
+    }
+
+    /// Directory, branch, conversation: each only where it must change, and then seen to have changed.
+    fn establish(&mut self, mut seen: Seen) -> Result<(Seen, bool), Stop> {
+        let context = &self.task.context;
+        let fresh = self.wants_fresh(&seen)?;
+        let mut switched = false;
+        if let Some(dir) = &context.working_dir
+            && seen.place.working_dir.as_ref() != Some(dir)
+        {
+            establish::check_place(context, self.config).map_err(Stop::Context)?;
+            seen = match &self.live.change_dir {
+                Some(command) => self.change_dir(&command.replace("{dir}", dir), dir)?,
+                None => self.relaunch(dir)?,
+            };
+            switched = true;
+        }
+        if context.git_branch.is_some() && context.git_branch != seen.place.git_branch {
+            establish::place(context, self.config).map_err(Stop::Context)?;
+            switched = true;
+        }
+        if fresh && let Some(clear) = &self.live.clear
+            && seen.agent.as_ref().is_some_and(|a| a.record.is_some())
+        {
+            seen = self.clear(clear, &seen)?;
+        }
+        if switched {
+            seen = self.ready()?;
+        }
+        let other = |t: &Option<String>| t.clone().unwrap_or_else(|| "none".into());
+        if context.working_dir.is_some() && seen.place.working_dir != context.working_dir {
+            return Err(Stop::Context(format!("the client is in {}", other(&seen.place.working_dir))));
+        }
+        if context.git_branch.is_some() && seen.place.git_branch != context.git_branch {
+            return Err(Stop::Context(format!("the client is on branch {}", other(&seen.place.git_branch))));
+        }
+        Ok((seen, switched))
+    }
+
+    /// Tasks of one group go on with each other's conversation, unless the task says otherwise.
+    fn wants_fresh(&self, seen: &Seen) -> Result<bool, Stop> {
+        let here = seen.agent.as_ref().and_then(|a| a.session_id.clone());
+        let last = self.store.last_conversation(self.session.id, self.a)?;
+        let same = last.is_some_and(|(id, group)| Some(id) == here && group.is_some() && group == self.task.group);
+        Ok(match self.task.conversation {
+            Some(Conversation::Fresh) => true,
+            Some(Conversation::Continue) => false,
+            None => !same,
+        })
+    }
+
+    /// A command of the client's own: typed, seen to be typed, sent.
+    fn command(&self, command: &str) -> Result<(), Stop> {
+        let pane = &self.session.incarnation.pane_id;
+        if crate::clean::has_control(command) {
+            return Err(Stop::Context("control characters cannot be typed".into()));
+        }
+        self.tmux.type_text(pane, command)?;
+        let shows = |s: &Seen| s.composer.as_deref().is_some_and(|c| same(c, command));
+        if self.await_seen(TO_OBEY, shows).is_err() {
+            return Err(self.take_back(command, "the client's own command does not show in its composer"));
+        }
+        std::thread::sleep(SETTLE);
+        self.tmux.press(pane, "Enter")?;
+        Ok(())
+    }
+
+    fn change_dir(&mut self, command: &str, dir: &str) -> Result<Seen, Stop> {
+        self.command(command)?;
+        let there = |s: &Seen| s.condition.is_at_rest() && s.place.working_dir.as_deref() == Some(dir);
+        self.await_seen(TO_OBEY, there)
+            .map_err(|s| Stop::Context(format!("the client did not go there: {}", state_of(s.as_ref()))))
+    }
+
+    fn clear(&mut self, command: &str, before: &Seen) -> Result<Seen, Stop> {
+        let old = before.agent.as_ref().and_then(|a| a.session_id.clone());
+        self.command(command)?;
+        let cleared = |s: &Seen| {
+            s.condition.is_at_rest() && s.agent.as_ref().is_some_and(|a| a.session_id != old)
+        };
+        self.await_seen(TO_OBEY, cleared)
+            .map_err(|s| Stop::Refused(format!("no new conversation was begun: {}", state_of(s.as_ref()))))
+    }
+
+    /// A new client in the directory; the slot stays, what fills it is another process.
+    fn relaunch(&mut self, dir: &str) -> Result<Seen, Stop> {
+        let id = super::uuid()?;
+        let argv: Vec<String> = self.live.launch.iter().map(|a| a.replace("{session_id}", &id)).collect();
+        if argv.is_empty() {
+            return Err(Stop::Context("the client cannot change its directory, and its profile has no launch".into()));
+        }
+        self.tmux.respawn(&self.session.incarnation.pane_id, dir, &argv)?;
+        let begun = Instant::now();
+        loop {
+            let seen = sync::glance(&self.session, self.config)?;
+            if let Some(s) = seen.filter(|s| s.incarnation.pane_pid != self.session.incarnation.pane_pid) {
+                if s.condition.is_at_rest() {
+                    self.session.incarnation = s.incarnation.clone();
+                    self.store.see(&[(self.session.name.clone(), Some(s.clone()))], when::now())?;
+                    self.store.refill(self.a, &s.incarnation)?;
+                    return Ok(s);
+                }
+                if begun.elapsed() > TO_LAUNCH || matches!(s.condition, Condition::Waiting(_)) {
+                    return Err(Stop::Context(format!("a new client does not come to its prompt: {}", state_of(Some(&s)))));
+                }
+            } else if begun.elapsed() > TO_LAUNCH {
+                return Err(Stop::Context("a new client did not start".into()));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Looks until something holds; else what was seen last.
+    fn await_seen(&self, deadline: Duration, holds: impl Fn(&Seen) -> bool) -> Result<Seen, Option<Seen>> {
+        let begun = Instant::now();
+        loop {
+            let seen = sync::glance(&self.session, self.config).ok().flatten();
+            let same = seen.filter(|s| s.incarnation == self.session.incarnation);
+            match same {
+                Some(s) if holds(&s) => return Ok(s),
+                other if begun.elapsed() > deadline => return Err(other),
+                None => return Err(None),
+                Some(_) => std::thread::sleep(LOOK),
+            }
+        }
+    }
+
+    /// Text that was typed and must not be sent: taken out again where it is provably ours, else left to a person.
+    fn take_back(&self, ours: &str, why: &str) -> Stop {
+        let pane = &self.session.incarnation.pane_id;
+        let composer = || sync::glance(&self.session, self.config).ok().flatten().and_then(|s| s.composer);
+        match composer() {
+            Some(c) if c.is_empty() => Stop::Refused(why.into()),
+            Some(c) if starts(ours, &c) => {
+                for _ in 0..3 {
+                    let _ = self.tmux.press(pane, "C-u");
+                    std::thread::sleep(SETTLE);
+                    if composer().is_some_and(|c| c.is_empty()) {
+                        return Stop::Refused(why.into());
+                    }
+                }
+                Stop::Doubt(format!("{why}; it stands in the composer and was not sent"))
+            }
+            _ => Stop::Doubt(format!("{why}; what stands in the composer was left alone")),
+        }
+    }
+
+    /// The turn is seen to begin: by the client's record of this very text, or by its status.
+    fn confirm(&mut self, receipt: &mut Receipt, text: &str, lead: &str, typed: i64) -> Result<(), Stop> {
+        let begun = Instant::now();
+        let mut again = true;
+        loop {
+            let seen = sync::glance(&self.session, self.config).ok().flatten();
+            let Some(seen) = seen.filter(|s| s.incarnation == self.session.incarnation) else {
+                return Err(Stop::Doubt("the client ended right after Enter".into()));
+            };
+            let agent = seen.agent.as_ref();
+            let record = agent.and_then(|a| a.record.clone());
+            if record != receipt.record {
+                // a new conversation's record is made at its first prompt
+                (receipt.record, receipt.from) = (record, 0);
+            }
+            let line = receipt.record.as_deref().and_then(|p| live::has_prompt(p, receipt.from, text));
+            let written = line.is_some();
+            receipt.from = line.unwrap_or(receipt.from);
+            let working = !seen.condition.is_at_rest() && seen.since.is_some_and(|t| t >= typed);
+            let by_screen = self.live.record == Reader::None
+                && !seen.condition.is_at_rest();
+            if written || working || by_screen {
+                // the record's own line comes a moment after the status
+                if !written && receipt.record.is_some() && begun.elapsed() < Duration::from_secs(3) {
+                    std::thread::sleep(LOOK);
+                    continue;
+                }
+                receipt.evidence = Some(if written { "record" } else if working { "status" } else { "screen" }.into());
+                let id = agent.and_then(|a| a.session_id.as_deref());
+                if !self.store.submitted(self.a, receipt, id, when::now())? {
+                    return Err(Stop::Doubt("the attempt was moved on meanwhile".into()));
+                }
+                return Ok(());
+            }
+            let stands = seen.composer.as_deref().is_some_and(|c| !c.is_empty() && self.live.shows(c, lead, text));
+            if again && stands && begun.elapsed() > Duration::from_secs(2) {
+                // a popup took the Enter: our own text still stands there, whole and alone
+                again = false;
+                let _ = self.tmux.press(&self.session.incarnation.pane_id, "Enter");
+            }
+            if begun.elapsed() > TO_BEGIN {
+                let whole = format!("{lead}{text}");
+                return Err(if stands { self.take_back(&whole, "Enter did not send it") } else {
+                    Stop::Doubt("Enter was pressed, and no turn was seen to begin".into())
+                });
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+fn state_of(s: Option<&Seen>) -> String {
+    s.map_or("gone".into(), |s| format!("{} {}", s.condition.as_str(), s.condition.why().unwrap_or_default()))
+}

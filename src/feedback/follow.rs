@@ -1,0 +1,225 @@
+//! A turn in a live client, followed by the client's own record and status until it is over.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use anyhow::Context as _;
+
+use super::{Ending, close, judge, kept};
+use crate::attempt::{Receipt, State};
+use crate::config::Config;
+use crate::ctx::{establish, live, sync};
+use crate::event::{Body, End, Event};
+use crate::extract::{Extractor, Format};
+use crate::policy::Verdict;
+use crate::proc;
+use crate::session::{Condition, Session};
+use crate::store::{OpenAttempt, Seen, Standing, Store};
+use crate::task::Task;
+use crate::tmux::Tmux;
+use crate::when::{self, Ms};
+
+/// A client at rest without an end on its record is looked at again for so long before a person is asked.
+const PATIENCE: Ms = 4_000;
+
+/// One look at an attempt in a live client. Returns where it was moved, and why.
+pub fn follow(
+    store: &mut Store,
+    config: &Config,
+    a: &OpenAttempt,
+    now: Ms,
+) -> anyhow::Result<Option<(&'static str, String)>> {
+    let Some(receipt) = &a.receipt else { return Ok(None) };
+    let sessions = store.sessions()?;
+    let Some(session) = sessions.into_iter().find(|s| Some(s.id) == a.session) else { return Ok(None) };
+    let task = store.need_task(a.name.task)?;
+    let seen = sync::glance(&session, config)?;
+    let Some(seen) = seen.filter(|s| Some(&s.incarnation) == a.incarnation.as_ref()) else {
+        return gone(store, config, a, receipt, &task);
+    };
+    if a.state == State::Unknown && !late(store, a, receipt, &task, &seen, now)? {
+        return Ok(None);
+    }
+    match &seen.condition {
+        Condition::Working(_) => {
+            if let Some(why) = overdue(a, &task, now) {
+                // the turn is ended as a person would end it; what comes of that is seen at the next look
+                Tmux::at(&session.incarnation.socket).press(&session.incarnation.pane_id, "Escape")?;
+                store.note("interrupted", Some(a), None, None, serde_json::json!({"reason": why}), now)?;
+            }
+            Ok(store.turn(a, State::Running, None, now)?.then(|| ("running", "it works".into())))
+        }
+        Condition::Waiting(why) => {
+            Ok(store.turn(a, State::Waiting, Some(why), now)?.then(|| ("waiting", why.clone())))
+        }
+        Condition::Starting | Condition::Unknown(_) | Condition::Dead => Ok(None),
+        Condition::Idle | Condition::Error(_) | Condition::RateLimited(_) | Condition::Blocked(_) => {
+            at_rest(store, config, a, receipt, &task, &session, &seen, now)
+        }
+    }
+}
+
+/// Why the turn is to be ended.
+fn overdue(a: &OpenAttempt, task: &Task, now: Ms) -> Option<String> {
+    let late = task.timeout.zip(a.started_at).filter(|(t, begun)| now - begun >= *t);
+    a.cancel_asked.clone().or_else(|| late.map(|(t, _)| format!("timed out after {} s", t / 1000)))
+}
+
+/// Late evidence: the record shows that a prompt of which nobody knew was taken after all.
+fn late(
+    store: &mut Store,
+    a: &OpenAttempt,
+    receipt: &Receipt,
+    task: &Task,
+    seen: &Seen,
+    now: Ms,
+) -> anyhow::Result<bool> {
+    let agent = seen.agent.as_ref();
+    let Some(record) = agent.and_then(|g| g.record.clone()) else { return Ok(false) };
+    // another record than at the paste is a conversation that was begun since: it is read whole
+    let from = if receipt.record.as_deref() == Some(&record) { receipt.from } else { 0 };
+    let Some(from) = live::has_prompt(&record, from, &task.content) else { return Ok(false) };
+    let receipt =
+        Receipt { evidence: Some("record".into()), record: Some(record), from, ..receipt.clone() };
+    store.submitted(a, &receipt, agent.and_then(|g| g.session_id.as_deref()), now)
+}
+
+#[allow(clippy::too_many_arguments)]
+fn at_rest(
+    store: &mut Store,
+    config: &Config,
+    a: &OpenAttempt,
+    receipt: &Receipt,
+    task: &Task,
+    session: &Session,
+    seen: &Seen,
+    now: Ms,
+) -> anyhow::Result<Option<(&'static str, String)>> {
+    let asked = overdue(a, task, now);
+    let agent = seen.agent.as_ref();
+    let own = agent.filter(|g| a.agent_session.is_none() || g.session_id == a.agent_session);
+    let path = own.and_then(|g| g.record.clone()).or_else(|| receipt.record.clone());
+    let end = match path {
+        Some(path) => turn_of(store, config, a, task, &path, receipt.from, now)?,
+        None => None,
+    };
+    let ending = match (asked, end) {
+        (Some(why), _) if a.cancel_asked.is_some() => plain(Verdict::Cancelled, why),
+        (_, Some(end)) if !is_interrupt(&end) => {
+            if let Some(why) = refused_by_account(&end) {
+                store.pause(&session.name, Some(&why))?;
+            }
+            let verify = |command: &str| establish::run_in(&task.context, config, command, &[], || None);
+            judge(task, end, None, None, verify)?
+        }
+        (Some(why), _) => plain(Verdict::Failed, why),
+        (None, end) => {
+            let rested = seen.since.or(a.started_at).is_none_or(|t| now - t > PATIENCE);
+            if end.is_none() && !rested {
+                return Ok(None);
+            }
+            let why = end.and_then(|e| e.reason).unwrap_or_else(|| "its turn is over without an end on its record".into());
+            return Ok(store.turn(a, State::Waiting, Some(&why), now)?.then_some(("waiting", why)));
+        }
+    };
+    settle(store, config, a, task, &ending)
+}
+
+fn plain(verdict: Verdict, why: String) -> Ending {
+    Ending { verdict, reason: Some(why), end: None, exit_code: None }
+}
+
+fn is_interrupt(end: &End) -> bool {
+    end.reason.as_deref().is_some_and(|r| r.contains("interrupted by the user"))
+}
+
+/// The client is gone: by its record if that has an end, lost if nothing of it runs.
+fn gone(
+    store: &mut Store,
+    config: &Config,
+    a: &OpenAttempt,
+    receipt: &Receipt,
+    task: &Task,
+) -> anyhow::Result<Option<(&'static str, String)>> {
+    let was = a.incarnation.as_ref();
+    // its tmux server may be silent for another reason
+    let lives = was.is_some_and(|i| {
+        i.boot_id == proc::boot_id() && proc::stat(i.pane_pid).is_some_and(|s| s.start == i.pane_start && !s.zombie)
+    });
+    if lives {
+        return Ok(None);
+    }
+    let end = match &receipt.record {
+        Some(path) => turn_of(store, config, a, task, path, receipt.from, when::now())?,
+        None => None,
+    };
+    let ending = match end.filter(|e| !is_interrupt(e)) {
+        Some(end) => {
+            let verify = |command: &str| establish::run_in(&task.context, config, command, &[], || None);
+            judge(task, end, None, None, verify)?
+        }
+        None if a.state == State::Unknown => return Ok(None),
+        None => plain(Verdict::Lost, "its client ended within the turn".into()),
+    };
+    settle(store, config, a, task, &ending)
+}
+
+fn settle(
+    store: &mut Store,
+    config: &Config,
+    a: &OpenAttempt,
+    task: &Task,
+    ending: &Ending,
+) -> anyhow::Result<Option<(&'static str, String)>> {
+    if !close(store, config, a, task, ending)? {
+        return Ok(None);
+    }
+    let state = store.attempt(a.name)?.context("attempt")?.state;
+    Ok(Some((state.as_str(), ending.reason.clone().unwrap_or_default())))
+}
+
+/// The end of the attempt's turn, as the client's record has it; what the record says is kept on the way.
+fn turn_of(
+    store: &mut Store,
+    config: &Config,
+    a: &OpenAttempt,
+    task: &Task,
+    path: &str,
+    from: u64,
+    now: Ms,
+) -> anyhow::Result<Option<End>> {
+    let format = config.profile(&task.provider)?.format;
+    let Some(events) = read(path, from, format) else { return Ok(None) };
+    let lines: Vec<_> = events.iter().map(|e| kept(e, Standing::Owner, None)).collect();
+    // the same lines have the same numbers: what was kept before is not kept again
+    store.record(a, &format!("record:{from}"), &lines, now)?;
+    let last = events.into_iter().rev().find(|e| match &e.body {
+        Body::TurnEnd(_) => true,
+        Body::Message { role, .. } => role == "user",
+        _ => false,
+    });
+    Ok(match last.map(|e| e.body) {
+        Some(Body::TurnEnd(end)) => Some(end),
+        _ => None,
+    })
+}
+
+fn read(path: &str, from: u64, format: Format) -> Option<Vec<Event>> {
+    let mut file = std::fs::File::open(path).ok()?;
+    file.seek(SeekFrom::Start(from)).ok()?;
+    let (mut extractor, mut events) = (Extractor::new(format), Vec::new());
+    let mut buffer = vec![0u8; 256 * 1024];
+    loop {
+        match file.read(&mut buffer).ok()? {
+            0 => return Some(events),
+            n => extractor.push(&buffer[..n], &mut events),
+        }
+    }
+}
+
+/// The account's word that it will not serve: to try again would only be refused again.
+fn refused_by_account(end: &End) -> Option<String> {
+    let reason = end.reason.as_deref()?;
+    let head: String = reason.chars().take(200).collect::<String>().to_lowercase();
+    let says = ["api_error 401", "api_error 403", "status 401", "status 403", "invalid api key", "please run /login"];
+    says.iter().any(|s| head.contains(s)).then(|| format!("authentication failed: {}", crate::clean::line(reason)))
+}

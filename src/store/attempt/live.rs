@@ -1,0 +1,107 @@
+//! Attempts in live clients: what went in, what was seen of it, and the waiting for a person.
+
+use rusqlite::params;
+
+use super::{LEASE, OpenAttempt};
+use crate::attempt::{Receipt, State};
+use crate::session::Incarnation;
+use crate::store::Store;
+use crate::store::task::move_task;
+use crate::task;
+use crate::when::Ms;
+
+impl Store {
+    /// Right before the first byte: from here on only what is seen tells whether it went in. False: it was taken back.
+    pub fn mark_pasting(&mut self, a: &OpenAttempt, r: &Receipt, now: Ms) -> anyhow::Result<bool> {
+        let receipt = serde_json::to_string(r)?;
+        self.write(|tx| {
+            let n = tx.execute(
+                "update attempts set receipt = ?3, lease_until = ?4 where id = ?1 and token = ?2 and state = 'sending'",
+                params![a.id.0, a.token, receipt, now + LEASE],
+            )?;
+            Ok(n == 1)
+        })
+    }
+
+    /// sending → running: the prompt was seen to be taken. False: the attempt has moved on meanwhile.
+    pub fn submitted(
+        &mut self,
+        a: &OpenAttempt,
+        r: &Receipt,
+        agent_session: Option<&str>,
+        now: Ms,
+    ) -> anyhow::Result<bool> {
+        let receipt = serde_json::to_string(r)?;
+        self.write(|tx| {
+            let n = tx.execute(
+                "update attempts set state = 'running', receipt = ?3, agent_session = ?4, started_at = ?5, lease_until = ?6, \
+                 owner = null, reason = null where id = ?1 and token = ?2 and state in ('sending', 'unknown')",
+                params![a.id.0, a.token, receipt, agent_session, now, now + LEASE],
+            )?;
+            if n == 1 {
+                move_task(tx, a.name.task, task::State::Running, None, None, now)?;
+            }
+            Ok(n == 1)
+        })
+    }
+
+    /// sending → unknown: bytes went in, and nothing tells what became of them. Never to be sent again on a guess.
+    pub fn doubt(&mut self, a: &OpenAttempt, why: &str, now: Ms) -> anyhow::Result<bool> {
+        self.write(|tx| {
+            let n = tx.execute(
+                "update attempts set state = 'unknown', reason = ?3, owner = null where id = ?1 and token = ?2 \
+                 and state = 'sending'",
+                params![a.id.0, a.token, why],
+            )?;
+            if n == 1 {
+                move_task(tx, a.name.task, task::State::Unknown, Some(why), None, now)?;
+            }
+            Ok(n == 1)
+        })
+    }
+
+    /// running ↔ waiting, as the client asks a person and is answered. False: it is so already, or has ended.
+    pub fn turn(&mut self, a: &OpenAttempt, to: State, why: Option<&str>, now: Ms) -> anyhow::Result<bool> {
+        let of_task = if to == State::Waiting { task::State::Waiting } else { task::State::Running };
+        self.write(|tx| {
+            let n = tx.execute(
+                "update attempts set state = ?3, reason = ?4, lease_until = ?5 where id = ?1 and token = ?2 \
+                 and state in ('running', 'waiting', 'unknown') and (state <> ?3 or reason is not ?4)",
+                params![a.id.0, a.token, to.as_str(), why, now + LEASE],
+            )?;
+            if n == 1 {
+                move_task(tx, a.name.task, of_task, why, None, now)?;
+            }
+            Ok(n == 1)
+        })
+    }
+
+    /// The attempt's session was given a new process by the attempt itself.
+    pub fn refill(&mut self, a: &OpenAttempt, i: &Incarnation) -> anyhow::Result<()> {
+        let incarnation = serde_json::to_string(i)?;
+        self.write(|tx| {
+            tx.execute(
+                "update attempts set incarnation = ?3 where id = ?1 and token = ?2",
+                params![a.id.0, a.token, incarnation],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// The agent's own session and the group of the last attempt in a session, if it was in a live client.
+    pub fn last_conversation(
+        &self,
+        session: crate::session::SessionId,
+        but: &OpenAttempt,
+    ) -> anyhow::Result<Option<(String, Option<String>)>> {
+        use rusqlite::OptionalExtension;
+        let row = self.db.query_row(
+            "select a.agent_session, t.group_name from attempts a join tasks t on t.id = a.task_id \
+             where a.session_id = ?1 and a.id <> ?2 and a.receipt is not null and a.agent_session is not null \
+             order by a.id desc limit 1",
+            params![session.0, but.id.0],
+            |r| Ok((r.get(0)?, r.get(1)?)),
+        );
+        Ok(row.optional()?)
+    }
+}
