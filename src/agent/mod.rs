@@ -80,6 +80,8 @@ pub struct Verdict {
     pub since: Option<Ms>,
     /// What is typed into the composer, where the screen shows one.
     pub composer: Option<String>,
+    /// Rows that look like a prompt: with the composer's own, those of the turns that are still to be seen.
+    pub prompts: usize,
     /// No rule knows the screen.
     pub drift: bool,
     pub words: Vec<Word>,
@@ -116,7 +118,8 @@ pub fn decide(m: &Material, live: &Live) -> Verdict {
     let record = m.record.as_ref().filter(|r| r.status != Status::Unknown);
     let (condition, by) = resolve(m, record, seen, &screen);
     let since = record.filter(|_| by == "record").and_then(|r| r.since);
-    Verdict { condition, by: by.into(), since, composer, drift: seen.is_none(), words }
+    let prompts = screen.rows.iter().filter(|r| live.prompt.is_match(r)).count();
+    Verdict { condition, by: by.into(), since, composer, prompts, drift: seen.is_none(), words }
 }
 
 fn resolve(

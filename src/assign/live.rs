@@ -220,8 +220,10 @@ impl Delivery<'_> {
     fn clear(&mut self, command: &str, before: &Seen) -> Result<Seen, Stop> {
         let old = before.agent.as_ref().and_then(|a| a.session_id.clone());
         self.command(command)?;
+        // some have a new id at once, some only with the next prompt; of the old turns nothing is left on the screen
         let cleared = |s: &Seen| {
-            s.condition.is_at_rest() && s.agent.as_ref().is_some_and(|a| a.session_id != old)
+            let other = s.agent.as_ref().is_some_and(|a| a.session_id != old);
+            s.condition.is_at_rest() && s.composer.as_deref() == Some("") && (other || s.prompts == 1)
         };
         self.await_seen(TO_OBEY, cleared)
             .map_err(|s| Stop::Refused(format!("no new conversation was begun: {}", state_of(s.as_ref()))))

@@ -168,6 +168,7 @@ pub fn look(
             since: None,
             agent: None,
             composer: None,
+            prompts: 0,
         };
         match (&rest[i], &clients[i]) {
             (Err(c), _) => seen.condition = c.clone(),
@@ -206,6 +207,7 @@ fn see_agent(seen: &mut Seen, client: &Client, pane: &Pane, m: &Material) {
     seen.condition = hindered.map_or(verdict.condition, Condition::Blocked);
     seen.since = verdict.since;
     seen.composer = verdict.composer;
+    seen.prompts = verdict.prompts;
     seen.agent = Some(Agent {
         provider: client.provider.to_owned(),
         session_id: m.record.as_ref().and_then(|r| r.session_id.clone()),

@@ -30,6 +30,8 @@ pub struct Seen {
     pub agent: Option<Agent>,
     /// What is typed into that client's composer; `None` where it shows none.
     pub composer: Option<String>,
+    /// Prompts that its screen shows, the composer's own among them.
+    pub prompts: usize,
 }
 
 impl Store {
