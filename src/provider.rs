@@ -11,7 +11,9 @@ use crate::extract::Format;
 const BUILT_IN: &[(&str, &str)] = &[
     ("claude", include_str!("provider/claude.toml")),
     ("codex", include_str!("provider/codex.toml")),
+    ("gemini", include_str!("provider/gemini.toml")),
     ("ollama", include_str!("provider/ollama.toml")),
+    ("opencode", include_str!("provider/opencode.toml")),
     ("shell", include_str!("provider/shell.toml")),
 ];
 
