@@ -76,6 +76,11 @@ impl Profile {
         format!("{}{content}", if guarded { " " } else { "" })
     }
 
+    /// Whether the agent is told which session id to use.
+    pub fn names_session(&self) -> bool {
+        self.command.iter().any(|a| a.contains("{session_id}"))
+    }
+
     /// The argument vector for one attempt.
     pub fn argv(&self, session_id: &str) -> Vec<String> {
         let model = self.model.as_deref().unwrap_or_default();

@@ -69,6 +69,7 @@ const SESSIONS: &[(&str, Outcome, &str)] = &[
     ("gemini-write", Outcome::Complete, ""),
     ("gemini-could-not", Outcome::Complete, "says: I was not able to do this"),
     ("gemini-question", Outcome::Waiting, "should I delete the old table"),
+    ("gemini-denied", Outcome::Waiting, "permission for run_shell_command was denied"),
     ("gemini-http-400", Outcome::Failed, "stub: bad request"),
     ("gemini-http-401", Outcome::Failed, "invalid x-api-key"),
     ("gemini-connection-dropped", Outcome::Failed, "without a finish reason"),
@@ -80,6 +81,7 @@ const SESSIONS: &[(&str, Outcome, &str)] = &[
     ("opencode-denied", Outcome::Waiting, "permission for bash was denied"),
     ("opencode-http-400", Outcome::Failed, "stub: bad request"),
     ("opencode-http-401", Outcome::Failed, "invalid x-api-key"),
+    ("opencode-usage-limit", Outcome::RateLimited, "reached your usage limit"),
     ("opencode-max-tokens", Outcome::Failed, "the model stopped: length"),
     ("opencode-killed", Outcome::Unknown, "ends within a turn"),
 ];
@@ -204,6 +206,15 @@ fn the_pieces_of_a_gemini_message_are_one_and_its_command_has_no_exit_code() {
 }
 
 #[test]
+fn gemini_tells_the_exit_code_of_a_command_that_printed_nothing() {
+    let call = r#"{"type":"tool_use","tool_name":"run_shell_command","tool_id":"1","parameters":{"command":"exit 3"}}
+{"type":"tool_result","tool_id":"1","status":"success","output":"Command exited with code: 3"}
+"#;
+    let told = events(Format::Gemini, call.as_bytes(), None);
+    assert!(told.iter().any(|e| matches!(e.body, Body::Command { exit_code: Some(3), .. })));
+}
+
+#[test]
 fn gemini_without_a_record_ends_by_what_its_exit_code_means() {
     for (code, words) in [(55, "exit code 55: the directory is not trusted"), (7, "exit code 7")] {
         let told = events(Format::Gemini, b"", Some(Exit::Code(code)));
@@ -214,10 +225,9 @@ fn gemini_without_a_record_ends_by_what_its_exit_code_means() {
 
 #[test]
 fn gemini_ends_by_its_last_result_and_a_tool_that_a_policy_denied_waits() {
-    let start = r#"{"type":"init","session_id":"g","model":"m"}
-{"type":"tool_use","tool_name":"run_shell_command","tool_id":"1","parameters":{"command":"rm x"}}
-{"type":"tool_result","tool_id":"1","status":"error","error":{"type":"policy_violation","message":"Tool execution denied by policy."}}
-"#;
+    let denied = String::from_utf8(fixture("gemini-denied")).expect("text");
+    let lines: Vec<&str> = denied.lines().collect();
+    let start = format!("{}\n", lines[..5].join("\n"));
     let later = r#"{"type":"tool_use","tool_name":"list_directory","tool_id":"2","parameters":{}}
 {"type":"tool_result","tool_id":"2","status":"success"}
 "#;

@@ -218,10 +218,11 @@ impl Gemini {
         let Some(call) = call else { return };
         match call.name.as_str() {
             "run_shell_command" => {
-                // a failed command is a success of the tool; its exit code goes to the model alone
+                // where a command printed something, its exit code goes to the model alone
+                let code = output.strip_prefix("Command exited with code: ");
                 sink.put(Body::Command {
                     command: call.object,
-                    exit_code: None,
+                    exit_code: code.and_then(|c| c.trim().parse().ok()),
                     duration_ms: None,
                 });
                 Scanner::default().whole(&output, sink);
