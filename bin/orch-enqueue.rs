@@ -48,7 +48,7 @@ struct Options {
     /// Higher comes first
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i64>,
-    /// Who is to do it: shell, claude, codex, ollama, or a profile of config.toml
+    /// Who is to do it: shell, claude, codex, gemini, opencode, ollama, or a profile of config.toml
     #[arg(long)]
     provider: Option<String>,
     /// Only this session may take it

@@ -1,6 +1,6 @@
 complete -c orch-enqueue -l db -d 'The database' -r -F
 complete -c orch-enqueue -s p -l priority -d 'Higher comes first' -r
-complete -c orch-enqueue -l provider -d 'Who is to do it: shell, claude, codex, ollama, or a profile of config.toml' -r
+complete -c orch-enqueue -l provider -d 'Who is to do it: shell, claude, codex, gemini, opencode, ollama, or a profile of config.toml' -r
 complete -c orch-enqueue -l session -d 'Only this session may take it' -r
 complete -c orch-enqueue -l dir -d 'Where it is to be done' -r
 complete -c orch-enqueue -l branch -d 'The branch to be on' -r

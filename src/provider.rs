@@ -12,7 +12,9 @@ use crate::extract::Format;
 const BUILT_IN: &[(&str, &str)] = &[
     ("claude", include_str!("provider/claude.toml")),
     ("codex", include_str!("provider/codex.toml")),
+    ("gemini", include_str!("provider/gemini.toml")),
     ("ollama", include_str!("provider/ollama.toml")),
+    ("opencode", include_str!("provider/opencode.toml")),
     ("shell", include_str!("provider/shell.toml")),
 ];
 
@@ -75,6 +77,11 @@ impl Profile {
     pub fn prompt(&self, content: &str) -> String {
         let guarded = self.guard.iter().any(|g| content.starts_with(g.as_str()));
         format!("{}{content}", if guarded { " " } else { "" })
+    }
+
+    /// Whether the agent is told which session id to use.
+    pub fn names_session(&self) -> bool {
+        self.command.iter().any(|a| a.contains("{session_id}"))
     }
 
     /// The argument vector for one attempt.

@@ -406,6 +406,55 @@ fn ollama_gets_its_model_and_the_prompt_and_its_output_is_the_answer() {
     assert_eq!(w.ok("orch-ls", &["--answer", &id]), "args: run tiny\n/help me: say \"hi\"");
 }
 
+/// Stand-ins for the real ones: they take prompt and arguments down, and print what those were recorded to print.
+#[test]
+fn gemini_and_opencode_get_their_prompt_and_their_records_decide() {
+    let mut w = World::new();
+    let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/extract");
+    for name in ["gemini", "opencode"] {
+        let got = w.text(name);
+        let text = format!(
+            "#!/bin/sh\nprintf '%s\\n' \"$*\" >{got}.args\ncat >{got}.prompt\ncat \"{recorded}/{name}-$(sed 's/.*recorded as //' {got}.prompt).jsonl\"\n"
+        );
+        w.script(name, &text);
+    }
+    let path = format!(
+        "{}:{}:{}",
+        w.text(""),
+        crate::support::world::bin_dir().display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    w.env.push(("PATH".into(), path));
+    w.session("one", "bash", &w.path("home"));
+    let got = |file: &str| std::fs::read_to_string(w.path(file)).expect("what it was given");
+    for name in ["gemini", "opencode"] {
+        for (recorded, state) in
+            [("ok", "completed"), ("question", "waiting"), ("http-400", "failed")]
+        {
+            let prompt = format!("/init recorded as {recorded}");
+            let id = w.enqueue(&["--provider", name, "--max-attempts", "1", "--", &prompt]);
+            w.await_idle("one");
+            w.assign();
+            let t = w.await_state(&id, state);
+            assert_eq!(t["evidence"], "protocol", "{name} {recorded}: {t}");
+            let session = w.attempts(&id)[0]["agent_session"].as_str().expect("one").to_owned();
+            if name == "gemini" {
+                assert_eq!(got("gemini.prompt"), format!(" {prompt}"), "its own commands");
+                let args = format!("--output-format stream-json --session-id {session}\n");
+                assert_eq!(got("gemini.args"), args);
+            } else {
+                assert_eq!(got("opencode.prompt"), prompt);
+                assert_eq!(got("opencode.args"), "run --format json\n");
+                assert!(session.starts_with("ses_"), "the one that it told: {session}");
+            }
+            if recorded == "ok" {
+                let answer = w.ok("orch-ls", &["--answer", &id]);
+                assert_eq!(answer, "The parser handles empty input now.");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_hook_speaks_for_the_attempt_whose_session_it_names_and_ends_no_command() {
     let w = World::new();

@@ -64,12 +64,32 @@ const SESSIONS: &[(&str, Outcome, &str)] = &[
     ("codex-connection-dropped", Outcome::Failed, "stream disconnected"),
     ("codex-max-tokens", Outcome::Failed, "max_output_tokens"),
     ("codex-killed", Outcome::Unknown, "no turn.completed"),
+    ("gemini-ok", Outcome::Complete, ""),
+    ("gemini-command-exits-3", Outcome::Complete, ""),
+    ("gemini-write", Outcome::Complete, ""),
+    ("gemini-could-not", Outcome::Complete, "says: I was not able to do this"),
+    ("gemini-question", Outcome::Waiting, "should I delete the old table"),
+    ("gemini-denied", Outcome::Waiting, "permission for run_shell_command was denied"),
+    ("gemini-http-400", Outcome::Failed, "stub: bad request"),
+    ("gemini-http-401", Outcome::Failed, "invalid x-api-key"),
+    ("gemini-connection-dropped", Outcome::Failed, "without a finish reason"),
+    ("gemini-killed", Outcome::Unknown, "no result record"),
+    ("opencode-ok", Outcome::Complete, ""),
+    ("opencode-command-exits-3", Outcome::Complete, ""),
+    ("opencode-write", Outcome::Complete, ""),
+    ("opencode-question", Outcome::Waiting, "should I delete the old table"),
+    ("opencode-denied", Outcome::Waiting, "permission for bash was denied"),
+    ("opencode-http-400", Outcome::Failed, "stub: bad request"),
+    ("opencode-http-401", Outcome::Failed, "invalid x-api-key"),
+    ("opencode-usage-limit", Outcome::RateLimited, "reached your usage limit"),
+    ("opencode-max-tokens", Outcome::Failed, "the model stopped: length"),
+    ("opencode-killed", Outcome::Unknown, "ends within a turn"),
 ];
 
 #[test]
 fn every_recorded_session_ends_as_it_did() {
     for (name, outcome, words) in SESSIONS {
-        let format = if name.starts_with("claude") { Format::Claude } else { Format::Codex };
+        let format: Format = name.split('-').next().expect("a name").parse().expect("a format");
         let named = events(format, &fixture(name), None);
         let end = end(&named);
         assert_eq!(end.outcome, *outcome, "{name}: {end:?}");
@@ -107,7 +127,12 @@ fn the_protocol_decides_over_the_exit_code() {
 
 #[test]
 fn a_session_without_its_last_record_ends_by_the_exit() {
-    for (name, format) in [("claude-killed", Format::Claude), ("codex-killed", Format::Codex)] {
+    for (name, format) in [
+        ("claude-killed", Format::Claude),
+        ("codex-killed", Format::Codex),
+        ("gemini-killed", Format::Gemini),
+        ("opencode-killed", Format::Opencode),
+    ] {
         let by = |exit| end(&events(format, &fixture(name), Some(exit))).clone();
         assert_eq!(by(Exit::Code(0)).outcome, Outcome::Unknown, "{name}: 0 is no proof");
         for (exit, reason) in [
@@ -149,6 +174,126 @@ fn the_events_of_a_session_carry_what_it_did() {
         Body::FileChange { path, kind } if path == "notes.txt" && kind == "add")));
     let answer = end(&events(Format::Codex, &fixture("codex-ok"), None)).answer.clone();
     assert_eq!(answer.as_deref(), Some("The parser handles empty input now."));
+}
+
+#[test]
+fn the_pieces_of_a_gemini_message_are_one_and_its_command_has_no_exit_code() {
+    let told = events(Format::Gemini, &fixture("gemini-command-exits-3"), None);
+    let said: Vec<_> = told
+        .iter()
+        .filter_map(|e| match &e.body {
+            Body::Message { role, text } if role == "assistant" => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(end(&told).answer.as_deref(), Some(said[1]));
+    assert!(said[1].starts_with("The command ran.") && said[1].ends_with('}'), "{said:?}");
+    assert!(told.iter().any(|e| matches!(&e.body,
+        Body::Command { command, exit_code: None, .. } if command == "echo hello; exit 3")));
+    assert!(told.iter().any(|e| matches!(
+        e.body,
+        Body::Usage { input_tokens: 20, output_tokens: 14, cost_usd: None }
+    )));
+    assert!(told.iter().all(|e| e.session_id.is_some() && (e.ts.is_some() || e.seq > 9)));
+
+    let wrote = events(Format::Gemini, &fixture("gemini-write"), None);
+    assert!(
+        wrote
+            .iter()
+            .any(|e| matches!(&e.body, Body::FileChange { path, .. } if path == "notes2.txt"))
+    );
+}
+
+#[test]
+fn gemini_tells_the_exit_code_of_a_command_that_printed_nothing() {
+    let call = r#"{"type":"tool_use","tool_name":"run_shell_command","tool_id":"1","parameters":{"command":"exit 3"}}
+{"type":"tool_result","tool_id":"1","status":"success","output":"Command exited with code: 3"}
+"#;
+    let told = events(Format::Gemini, call.as_bytes(), None);
+    assert!(told.iter().any(|e| matches!(e.body, Body::Command { exit_code: Some(3), .. })));
+}
+
+#[test]
+fn gemini_without_a_record_ends_by_what_its_exit_code_means() {
+    for (code, words) in [(55, "exit code 55: the directory is not trusted"), (7, "exit code 7")] {
+        let told = events(Format::Gemini, b"", Some(Exit::Code(code)));
+        assert_eq!(end(&told).reason.as_deref(), Some(words));
+        assert_eq!(end(&told).evidence, Evidence::Exit);
+    }
+}
+
+#[test]
+fn gemini_ends_by_its_last_result_and_a_tool_that_a_policy_denied_waits() {
+    let denied = String::from_utf8(fixture("gemini-denied")).expect("text");
+    let lines: Vec<&str> = denied.lines().collect();
+    let start = format!("{}\n", lines[..5].join("\n"));
+    let later = r#"{"type":"tool_use","tool_name":"list_directory","tool_id":"2","parameters":{}}
+{"type":"tool_result","tool_id":"2","status":"success"}
+"#;
+    let result = r#"{"type":"message","role":"assistant","content":"Done."}
+{"type":"result","status":"success"}
+"#;
+    let outcome = |input: String| end(&events(Format::Gemini, input.as_bytes(), None)).outcome;
+    assert_eq!(outcome(format!("{start}{result}")), Outcome::Waiting);
+    assert_eq!(outcome(format!("{start}{later}{result}")), Outcome::Complete);
+    // said after the result: another turn
+    let open = format!("{start}{later}{result}{}", r#"{"type":"message","role":"user"}"#);
+    assert_eq!(outcome(open), Outcome::Unknown);
+    let limit = r#"{"type":"result","status":"error","error":{"message":"[API Error: {\"error\":{\"code\":429,\"message\":\"Too many requests. Please retry in 30s.\"}}]"}}"#;
+    let told = events(Format::Gemini, format!("{start}{limit}").as_bytes(), None);
+    assert_eq!(end(&told).outcome, Outcome::RateLimited);
+    assert_eq!(end(&told).resets.resets_in_ms, Some(30_000));
+}
+
+#[test]
+fn an_opencode_turn_is_over_when_no_step_follows_its_last_one() {
+    let ran = events(Format::Opencode, &fixture("opencode-command-exits-3"), None);
+    assert!(ran.iter().any(|e| matches!(&e.body,
+        Body::Command { command, exit_code: Some(3), duration_ms: Some(_) } if command == "echo hello; exit 3")));
+    assert_eq!(turn_ends(&ran).len(), 1);
+    let used: u64 = ran
+        .iter()
+        .map(|e| if let Body::Usage { input_tokens, .. } = e.body { input_tokens } else { 0 })
+        .sum();
+    assert_eq!(used, 20, "of both steps");
+    assert!(ran.iter().all(|e| e.session_id.as_deref().is_some_and(|id| id.starts_with("ses_"))));
+    assert!(
+        ran.iter().any(|e| e.ts.as_deref().is_some_and(|ts| ts.starts_with("2026-11-23T11:4")))
+    );
+    let wrote = events(Format::Opencode, &fixture("opencode-write"), None);
+    assert!(wrote.iter().any(|e| matches!(&e.body,
+        Body::FileChange { path, kind } if path == "notes.txt" && kind == "add")));
+
+    // a step that follows opens the turn again, in whichever way the last one ended
+    let next = r#"{"type":"step_start","sessionID":"s","part":{}}"#;
+    for finish in ["stop", "unknown", "length"] {
+        let step =
+            format!(r#"{{"type":"step_finish","sessionID":"s","part":{{"reason":"{finish}"}}}}"#);
+        let input = format!("{next}\n{step}\n{next}\n");
+        let told = events(Format::Opencode, input.as_bytes(), None);
+        assert_eq!(end(&told).outcome, Outcome::Unknown, "{finish}");
+    }
+    // a refused tool is a wait, unless another one succeeded after it
+    let denied = String::from_utf8(fixture("opencode-denied")).expect("text");
+    let id =
+        denied.split(r#""sessionID":""#).nth(1).and_then(|t| t.split('"').next()).expect("an id");
+    let round = format!(
+        r#"{{"type":"step_start","sessionID":"{id}"}}
+{{"type":"tool_use","sessionID":"{id}","part":{{"tool":"read","state":{{"status":"completed"}}}}}}
+{{"type":"step_finish","sessionID":"{id}","part":{{"reason":"stop"}}}}
+"#
+    );
+    let told = events(Format::Opencode, format!("{denied}{round}").as_bytes(), None);
+    assert_eq!(end(&told).outcome, Outcome::Complete);
+}
+
+#[test]
+fn an_opencode_limit_is_a_limit() {
+    let input = r#"{"type":"error","sessionID":"s","error":{"name":"APIError","data":{"message":"You have reached your usage limit. It resets at 5pm.","statusCode":429}}}"#;
+    let told = events(Format::Auto, input.as_bytes(), Some(Exit::Code(1)));
+    assert_eq!(end(&told).outcome, Outcome::RateLimited);
+    assert_eq!(end(&told).resets.resets_clock.as_deref(), Some("17:00"));
 }
 
 #[test]

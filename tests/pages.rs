@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use orch::config::Config;
+use orch::extract::Format;
 use regex::Regex;
 
 use crate::support::house::{files, programs, read, root};
@@ -189,23 +190,22 @@ fn section<'a>(page: &'a str, title: &str) -> &'a str {
     rest.split("\n.S").next().expect("a part")
 }
 
-const SECTIONS: [(&str, &str, &str); 6] = [
+const SECTIONS: [(&str, &str, &str); 5] = [
     ("src/config.rs", "Config", "Top level"),
     ("src/config.rs", "Weights", "[weights]"),
     ("src/config.rs", "Plan", "[plan]"),
     ("src/config.rs", "Retry", "[retry]"),
     ("src/config.rs", "ContextRules", "[context]"),
-    ("src/provider.rs", "Profile", "[provider. Ns Ar NAME ]"),
 ];
 
 #[test]
 fn every_key_of_the_configuration_stands_in_its_page_and_the_reverse() {
     let page = read("man/orch-config.5");
     let key = regex(r"(?m)^\.It Cm (\w+) No =");
-    let tables: Words = SECTIONS
-        .iter()
-        .filter_map(|(_, _, t)| Some(regex(r"^\[(\w+)").captures(t)?[1].to_owned()))
-        .collect();
+    // a provider's keys have a page of their own
+    let titles = SECTIONS.iter().map(|(_, _, title)| *title).chain(["[provider]"]);
+    let tables: Words =
+        titles.filter_map(|t| Some(regex(r"^\[(\w+)").captures(t)?[1].to_owned())).collect();
     for (file, name, title) in SECTIONS {
         let mut of_code = fields(&read(file), name);
         if name == "Config" {
@@ -215,6 +215,34 @@ fn every_key_of_the_configuration_stands_in_its_page_and_the_reverse() {
         let of_page: Words =
             key.captures_iter(section(&page, title)).map(|c| c[1].to_owned()).collect();
         assert_eq!(of_page, of_code, "{title}: page, {file}");
+    }
+}
+
+#[test]
+fn every_key_of_a_profile_stands_in_its_page_and_the_reverse() {
+    let page = read("man/orch-providers.5");
+    let key = regex(r"(?m)^\.It Cm (\w+) No =");
+    let part = |title| key.captures_iter(section(&page, title)).map(|c| c[1].to_owned());
+    let of_page: Words = part("Keys").chain(part("Live clients")).collect();
+    assert_eq!(of_page, fields(&read("src/provider.rs"), "Profile"));
+}
+
+#[test]
+fn every_format_and_every_built_in_profile_is_named_where_it_can_be_chosen() {
+    let [extract, wrap] = ["orch-extract", "orch-wrap"].map(|p| help(p, None));
+    let providers = read("man/orch-providers.5");
+    for format in Format::ALL.map(Format::as_str) {
+        assert!(read("man/orch-extract.1").contains(&format!("\n.It Cm {format}\n")), "{format}");
+        assert!(extract.contains(format), "orch-extract --help: {format}");
+        // what a command prints: it is no hook, and never guessed
+        if !matches!(format, "auto" | "hook") {
+            assert!(wrap.contains(format), "orch-wrap --help: {format}");
+            assert!(section(&providers, "Keys").contains(&format!("\n.Qq {format} ")), "{format}");
+        }
+    }
+    let enqueue = help("orch-enqueue", None);
+    for name in Config::default().profiles().expect("profiles").keys() {
+        assert!(enqueue.contains(name.as_str()), "orch-enqueue --help: {name}");
     }
 }
 
@@ -236,9 +264,19 @@ fn the_defaults_in_the_page_are_the_ones_in_the_code() {
 }
 
 #[test]
-fn the_profiles_and_the_example_in_the_page_are_read() {
-    let displays = displays(&read("man/orch-config.5"));
-    let [profiles, example] = &displays[..] else { panic!("{} displays", displays.len()) };
+fn the_profiles_and_the_examples_in_the_pages_are_read() {
+    let config = displays(&read("man/orch-config.5"));
+    let [example] = &config[..] else { panic!("{} displays", config.len()) };
+    Config::parse(example).and_then(|c| c.profiles()).expect("the example is read");
+    let displays = displays(&read("man/orch-providers.5"));
+    let is_toml = |d: &&String| d.starts_with("[provider.");
+    let [profiles, examples @ ..] = &displays.iter().filter(is_toml).collect::<Vec<_>>()[..] else {
+        panic!("no profiles")
+    };
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        Config::parse(example).and_then(|c| c.profiles()).expect("the example is read");
+    }
     let built_in = Config::default().profiles().expect("profiles");
     // under other names, so that no key comes from the built-in ones
     let renamed = Config::parse(&profiles.replace("[provider.", "[provider.x-")).expect("parses");
@@ -247,7 +285,6 @@ fn the_profiles_and_the_example_in_the_page_are_read() {
         assert_eq!(format!("{of_page:?}"), format!("{profile:?}"), "{name}");
     }
     assert_eq!(renamed.profiles().expect("profiles").len(), 2 * built_in.len());
-    Config::parse(example).expect("the example parses");
 }
 
 #[test]

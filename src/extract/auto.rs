@@ -3,7 +3,9 @@
 use serde::Deserialize;
 
 use super::decoder::{Decoder, JSON_CAP, Sink, TEXT_CAP, lenient, parse};
-use super::{claude::Claude, codex::Codex, hook::Hook, text::Text};
+use super::{
+    claude::Claude, codex::Codex, gemini::Gemini, hook::Hook, opencode::Opencode, text::Text,
+};
 use crate::event::{End, Evidence, Exit, Outcome};
 
 /// Lines of text that may stand before the first record: what a client prints while it starts.
@@ -26,6 +28,8 @@ struct Head {
     hook_event_name: Option<String>,
     #[serde(default, alias = "sessionId", deserialize_with = "lenient")]
     session_id: Option<String>,
+    #[serde(default, rename = "sessionID", deserialize_with = "lenient")]
+    opencode: Option<String>,
 }
 
 impl Decoder for Auto {
@@ -96,6 +100,8 @@ fn sniff(line: &[u8]) -> Option<Box<dyn Decoder>> {
     match head.kind.as_deref()? {
         "agent-turn-complete" => Some(Box::new(Hook::default())),
         "thread.started" | "turn.started" | "session_meta" => Some(Box::new(Codex::default())),
+        "init" if head.session_id.is_some() => Some(Box::new(Gemini::default())),
+        "step_start" | "error" if head.opencode.is_some() => Some(Box::new(Opencode::default())),
         // Both are how a transcript opens.
         "file-history-snapshot" | "summary" => Some(Box::new(Claude::default())),
         "system" | "assistant" | "user" | "result" | "progress" | "queue-operation"

@@ -6,9 +6,11 @@ mod codex;
 mod decoder;
 mod ending;
 mod fence;
+mod gemini;
 mod hook;
 mod limit;
 mod line;
+mod opencode;
 mod phrase;
 mod render;
 mod rollout;
@@ -29,12 +31,21 @@ pub enum Format {
     Text,
     Claude,
     Codex,
+    Gemini,
+    Opencode,
     Hook,
 }
 
 impl Format {
-    pub const ALL: [Format; 5] =
-        [Format::Auto, Format::Text, Format::Claude, Format::Codex, Format::Hook];
+    pub const ALL: [Format; 7] = [
+        Format::Auto,
+        Format::Text,
+        Format::Claude,
+        Format::Codex,
+        Format::Gemini,
+        Format::Opencode,
+        Format::Hook,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -42,6 +53,8 @@ impl Format {
             Format::Text => "text",
             Format::Claude => "claude",
             Format::Codex => "codex",
+            Format::Gemini => "gemini",
+            Format::Opencode => "opencode",
             Format::Hook => "hook",
         }
     }
@@ -52,6 +65,8 @@ impl Format {
             Format::Text => Box::new(text::Text::default()),
             Format::Claude => Box::new(claude::Claude::default()),
             Format::Codex => Box::new(codex::Codex::default()),
+            Format::Gemini => Box::new(gemini::Gemini::default()),
+            Format::Opencode => Box::new(opencode::Opencode::default()),
             Format::Hook => Box::new(hook::Hook::default()),
         }
     }
@@ -61,10 +76,10 @@ impl FromStr for Format {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Format, String> {
-        Format::ALL
-            .into_iter()
-            .find(|f| f.as_str() == s)
-            .ok_or_else(|| format!("{s}: no such format (auto, text, claude, codex, hook)"))
+        Format::ALL.into_iter().find(|f| f.as_str() == s).ok_or_else(|| {
+            let names = Format::ALL.map(Format::as_str).join(", ");
+            format!("{s}: no such format ({names})")
+        })
     }
 }
 

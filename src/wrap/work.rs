@@ -15,7 +15,7 @@ use crate::clean::Secrets;
 use crate::config::Config;
 use crate::ctx::establish;
 use crate::event::Event;
-use crate::extract::{Extractor, Format};
+use crate::extract::Extractor;
 use crate::feedback;
 use crate::policy::Verdict;
 use crate::proc;
@@ -96,7 +96,7 @@ impl<'a> Work<'a> {
             extractor: Extractor::new(job.profile.format),
             events: Vec::new(),
             oldest: None,
-            bound: started.attempt.agent_session.is_some() && job.profile.format == Format::Claude,
+            bound: started.attempt.agent_session.is_some() && job.profile.names_session(),
             tail: Vec::new(),
             send,
             receive,
