@@ -35,6 +35,9 @@ struct Args {
     #[arg(long, value_name = "DURATION", value_parser = when::duration, num_args = 0..=1, require_equals = true,
           default_missing_value = "5s")]
     watch: Option<when::Ms>,
+    /// Where a live client asks whether to trust a task's directory, say yes
+    #[arg(long)]
+    trust_dir: bool,
     /// Exit 1 when nothing was started
     #[arg(long)]
     exit_code: bool,
@@ -64,6 +67,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         explain: args.explain,
         limit: args.limit,
         session: args.session.clone(),
+        trust_dir: args.trust_dir,
     };
     loop {
         let pass = assign::pass(&mut store, &config, &options)?;

@@ -6,11 +6,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use orch::cli::{self, Answer};
+use orch::config::Config;
+use orch::ctx::answer::{self, Reply};
 use orch::ctl::{self, Word};
 use orch::doctor;
 use orch::store::Store;
 use orch::task::TaskId;
-use orch::when;
+use orch::{clean, when};
 
 /// A person's word on tasks and sessions
 #[derive(Parser)]
@@ -66,6 +68,12 @@ enum Verb {
         #[arg(required = true)]
         session: Vec<String>,
     },
+    /// Answer what a live client asks; refused when it asks something else by then
+    Answer {
+        session: String,
+        /// yes, no, or the number of an option
+        reply: Reply,
+    },
     /// What is missing for cron or a shell to work here; exit 1 when something is
     Doctor {
         /// Print JSON Lines also on a terminal
@@ -113,6 +121,10 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Verb::Resume { session } => {
             session.iter().try_for_each(|s| store.pause(s, None))?;
             session
+        }
+        Verb::Answer { session, reply } => {
+            let session = store.need_session(&session)?;
+            vec![clean::line(&answer::answer(&Config::load()?, &session, &reply, None)?)]
         }
         Verb::Doctor { .. } => Vec::new(),
     };

@@ -1,5 +1,6 @@
 //! A live agent: what it is doing, decided from what its own records, its processes and its screen say.
 
+pub mod menu;
 pub mod rules;
 pub mod screen;
 
@@ -55,6 +56,8 @@ pub enum Status {
     Permission,
     /// A question is asked.
     Question,
+    /// A dialog of the client's own is open.
+    Dialog,
     /// At rest after a turn that ended in an error.
     Error,
     /// At rest after a turn that a limit ended; `since` is when it resets, as far as was said.
@@ -141,6 +144,7 @@ fn resolve(
     match (r.status, shown) {
         (Status::Permission, _) => (Condition::Waiting(asked("permission", &detail())), "record"),
         (Status::Question, _) => (Condition::Waiting(asked("question", &detail())), "record"),
+        (Status::Dialog, _) => (Condition::Waiting(asked("dialog", &detail())), "record"),
         // a dialog is none of the record's business, and some records know of no permission
         (_, Some(c @ Condition::Waiting(_))) => (c, "screen"),
         (Status::Working, _) => (Condition::Working(detail()), "record"),
@@ -168,6 +172,7 @@ impl Status {
             Status::Working => "working",
             Status::Permission => "waiting(permission)",
             Status::Question => "waiting(question)",
+            Status::Dialog => "waiting(dialog)",
             Status::Error => "error",
             Status::RateLimited => "rate_limited",
         }

@@ -9,6 +9,7 @@ use super::deliver::Handed;
 use crate::agent::rules::{Live, Reader, same, starts};
 use crate::attempt::Receipt;
 use crate::config::Config;
+use crate::ctx::answer::{self, Reply};
 use crate::ctx::{establish, live, sync};
 use crate::session::{Condition, Session};
 use crate::store::{OpenAttempt, Seen, Store};
@@ -36,12 +37,16 @@ struct Delivery<'a> {
     a: &'a OpenAttempt,
     task: &'a Task,
     tmux: Tmux,
+    /// A client that asks whether to trust the task's directory is told yes.
+    trust_dir: bool,
 }
 
 /// What keeps a delivery from going on, and whether anything of the task was typed.
 enum Stop {
-    /// Nothing of it was: why.
+    /// Nothing was: why.
     Refused(String),
+    /// Something was, and was taken out again: why. The session is left alone for a while.
+    InVain(String),
     /// The context is not to be had there: why.
     Context(String),
     /// Bytes went in, nothing tells what became of them: why.
@@ -62,15 +67,17 @@ pub fn hand_over(
     live: &Live,
     a: &OpenAttempt,
     task: &Task,
+    trust_dir: bool,
 ) -> anyhow::Result<Handed> {
     if !store.mark_sending(a, when::now())? {
         return Ok(Handed::Not("the claim was taken back".into()));
     }
     let tmux = Tmux::at(&session.incarnation.socket);
-    let mut d = Delivery { store, config, session: session.clone(), live, a, task, tmux };
+    let mut d = Delivery { store, config, session: session.clone(), live, a, task, tmux, trust_dir };
     match d.run() {
         Ok(()) => Ok(Handed::Submitted),
         Err(Stop::Refused(why)) => Ok(Handed::Not(why)),
+        Err(Stop::InVain(why)) => Ok(Handed::InVain(why)),
         Err(Stop::Context(why)) => Ok(Handed::NoContext(why)),
         Err(Stop::Doubt(why)) => {
             d.store.doubt(a, &why, when::now())?;
@@ -213,8 +220,26 @@ impl Delivery<'_> {
     fn change_dir(&mut self, command: &str, dir: &str) -> Result<Seen, Stop> {
         self.command(command)?;
         let there = |s: &Seen| s.condition.is_at_rest() && s.place.working_dir.as_deref() == Some(dir);
-        self.await_seen(TO_OBEY, there)
-            .map_err(|s| Stop::Context(format!("the client did not go there: {}", state_of(s.as_ref()))))
+        let asks = |s: &Seen| matches!(s.condition, Condition::Waiting(_));
+        let seen = match self.await_seen(TO_OBEY, |s| there(s) || asks(s)) {
+            Ok(s) if asks(&s) && self.trust_dir => {
+                // the question is about the directory that the task names, and about nothing else
+                answer::answer(self.config, &self.session, &Reply::Yes, Some(dir))
+                    .map_err(|e| Stop::Context(format!("{e:#}")))?;
+                self.await_seen(TO_OBEY, there)
+            }
+            other => other,
+        };
+        match seen {
+            Ok(s) if there(&s) => Ok(s),
+            Ok(s) => {
+                // our own command's dialog: dismissed, which changes nothing
+                let _ = self.tmux.press(&self.session.incarnation.pane_id, "Escape");
+                let why = state_of(Some(&s));
+                Err(Stop::Context(format!("{dir}: the client asks whether to trust it (--trust-dir): {why}")))
+            }
+            Err(s) => Err(Stop::Context(format!("the client did not go there: {}", state_of(s.as_ref())))),
+        }
     }
 
     fn clear(&mut self, command: &str, before: &Seen) -> Result<Seen, Stop> {
@@ -226,7 +251,7 @@ impl Delivery<'_> {
             s.condition.is_at_rest() && s.composer.as_deref() == Some("") && (other || s.prompts == 1)
         };
         self.await_seen(TO_OBEY, cleared)
-            .map_err(|s| Stop::Refused(format!("no new conversation was begun: {}", state_of(s.as_ref()))))
+            .map_err(|s| Stop::InVain(format!("no new conversation was begun: {}", state_of(s.as_ref()))))
     }
 
     /// A new client in the directory; the slot stays, what fills it is another process.
@@ -277,13 +302,13 @@ impl Delivery<'_> {
         let pane = &self.session.incarnation.pane_id;
         let composer = || sync::glance(&self.session, self.config).ok().flatten().and_then(|s| s.composer);
         match composer() {
-            Some(c) if c.is_empty() => Stop::Refused(why.into()),
+            Some(c) if c.is_empty() => Stop::InVain(why.into()),
             Some(c) if starts(ours, &c) => {
                 for _ in 0..3 {
                     let _ = self.tmux.press(pane, "C-u");
                     std::thread::sleep(SETTLE);
                     if composer().is_some_and(|c| c.is_empty()) {
-                        return Stop::Refused(why.into());
+                        return Stop::InVain(why.into());
                     }
                 }
                 Stop::Doubt(format!("{why}; it stands in the composer and was not sent"))

@@ -29,6 +29,8 @@ pub struct Options {
     pub explain: bool,
     /// Start this many attempts at most.
     pub limit: Option<usize>,
+    /// Tell a client that asks so to trust a task's directory.
+    pub trust_dir: bool,
     /// Look at this session only.
     pub session: Option<String>,
 }
@@ -209,7 +211,7 @@ fn start(
     let dir = task.context.working_dir.as_deref();
     let client = session.agent.as_ref().and_then(|a| scene.profiles.get(&a.provider)?.live.as_ref());
     let handed = match client {
-        Some(client) => live::hand_over(store, scene.config, session, client, &attempt, task)?,
+        Some(client) => live::hand_over(store, scene.config, session, client, &attempt, task, scene.options.trust_dir)?,
         None => deliver::hand_over(store, scene.config, session, &attempt, dir)?,
     };
     let why = match handed {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::live;
 use crate::agent::{self, Material};
 use crate::config::Config;
-use crate::tmux::Tmux;
+use crate::tmux::{Pane, Tmux};
 use crate::when::{self, Ms};
 
 /// The material of one pane, named by `%N`, its address, or its session's name.
@@ -22,6 +22,17 @@ pub fn material(config: &Config, target: &str, now: Ms) -> anyhow::Result<Materi
     if panes.next().is_some() {
         bail!("'{target}': more than one pane: name one by its %N");
     }
+    of_pane(config, &tmux, pane, now)
+}
+
+/// The same of a pane of a known server.
+pub fn material_of(config: &Config, tmux: &Tmux, id: &str, now: Ms) -> anyhow::Result<Material> {
+    let listing = tmux.panes()?.context("its tmux server is gone")?;
+    let pane = listing.panes.iter().find(|p| p.id == id).context("its pane is gone")?;
+    of_pane(config, tmux, pane, now)
+}
+
+fn of_pane(config: &Config, tmux: &Tmux, pane: &Pane, now: Ms) -> anyhow::Result<Material> {
     let profiles = config.profiles()?;
     let client = live::client_of(pane.pid, profiles.iter());
     let Some(client) = client.filter(|_| !pane.dead) else {

@@ -10,7 +10,7 @@ use crate::agent::{Material, Record, Status};
 use crate::event::{Body, End, Outcome};
 use crate::extract::{Extractor, Format};
 use crate::provider::Profile;
-use crate::tmux::{Pane, Shown};
+use crate::tmux::{Pane, Shown, Tmux};
 use crate::when::{self, Ms};
 use crate::proc;
 
@@ -47,6 +47,12 @@ pub fn client_of<'a>(
         }
     }
     None
+}
+
+/// The server's and the pane's processes, now.
+pub fn process_of(tmux: &Tmux, id: &str) -> anyhow::Result<Option<(i64, i64)>> {
+    let listing = tmux.panes()?;
+    Ok(listing.and_then(|l| l.panes.iter().find(|p| p.id == id).map(|p| (p.server_pid, p.pid))))
 }
 
 /// Everything that tells what the client is doing now.
@@ -99,6 +105,7 @@ fn claude(pid: i64, now: Ms) -> Option<(Record, Option<String>)> {
             "busy" => Status::Working,
             "idle" => Status::Idle,
             "waiting" if waits.contains("permission") => Status::Permission,
+            "waiting" if waits.contains("dialog") => Status::Dialog,
             "waiting" => Status::Question,
             _ => Status::Unknown,
         },

@@ -1,5 +1,6 @@
 //! The context of panes: shown, adopted, verified against a task, printed as shell code.
 
+pub mod answer;
 pub mod establish;
 pub mod inspect;
 pub mod live;
