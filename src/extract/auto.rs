@@ -87,11 +87,14 @@ impl Decoder for Auto {
     }
 }
 
-/// Whether these first bytes are those of a program that draws on a terminal: they set one of
-/// its modes. None: too few to tell.
+/// Whether these first bytes are those of a program that draws on a terminal: they save the
+/// cursor or set a mode. None: too few to tell.
 pub fn is_screen(bytes: &[u8]) -> Option<bool> {
     const LONGEST: usize = 32;
     let sign = b"\x1b[?";
+    if bytes.starts_with(b"\x1b7") {
+        return Some(true);
+    }
     let start = &bytes[..bytes.len().min(sign.len())];
     if bytes.is_empty() || start != &sign[..start.len()] {
         return (!bytes.is_empty()).then_some(false);

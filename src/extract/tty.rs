@@ -125,7 +125,13 @@ impl View {
                 self.frame = Some(self.offset);
                 self.screen().begin_frame();
             }
-            b"2026" => self.end_frame(sink),
+            b"2026" => {
+                self.end_frame(sink);
+                // The words of an error had this frame to be in.
+                if self.agent.state == "error" {
+                    self.settle(None, sink);
+                }
+            }
             b"47" | b"1047" | b"1049" if on != self.alternate.is_some() => {
                 let framed = self.frame.is_some();
                 self.screen().flush();
@@ -143,10 +149,6 @@ impl View {
         self.frame = None;
         self.screen().flush();
         self.read(sink);
-        // Only a frame that an error's words had time to be in settles it.
-        if self.agent.state == "error" && self.agent.unsettled.is_some() {
-            self.settle(None, sink);
-        }
     }
 
     /// Reads the rows that are done.
@@ -188,8 +190,8 @@ impl View {
         match parts.next() {
             Some("B") => self.screen().begin_input(),
             Some("C") => {
-                let command = self.screen().take_input();
                 self.end_frame(sink);
+                let command = self.screen().take_input();
                 self.screen().forget();
                 self.agent = Agent::default();
                 self.text.begin_command(command);
@@ -267,17 +269,18 @@ impl View {
         let Some(seq) = self.agent.unsettled else { return };
         let words = row.map(|row| phrase::clip(bare(row), 300));
         let end = match (self.agent.state.as_str(), words) {
-            ("error", Some(words)) if limit::is_limit(&words) => End {
-                resets: limit::resets(&words),
-                reason: Some(words),
-                ..by_status(Outcome::RateLimited, vec![seq])
-            },
-            ("error", None) => End {
-                reason: Some("the agent says so".into()),
-                ..by_status(Outcome::Failed, vec![seq])
-            },
+            ("error", Some(words)) if limit::is_limit(&words) => {
+                let resets = limit::resets(&words);
+                let end = by_status(Outcome::RateLimited, vec![seq]);
+                End { resets, reason: Some(words), ..end }
+            }
+            ("error", Some(words)) if row.is_some_and(|row| row.trim_start().starts_with('■')) => {
+                End { reason: Some(words), ..by_status(Outcome::Failed, vec![seq]) }
+            }
+            ("error", None) => by_status(Outcome::Failed, vec![seq]),
             ("idle", words) if words.as_ref().is_none_or(|w| w.contains("interrupted")) => {
-                End { reason: Some("interrupted".into()), ..by_status(Outcome::Unknown, vec![seq]) }
+                let end = by_status(Outcome::Unknown, vec![seq]);
+                End { reason: Some("interrupted".into()), ..end }
             }
             _ => return,
         };

@@ -103,7 +103,7 @@ impl Screen {
             b'\r' => {
                 // A shell folds a long input by a blank in the first cell of the next row, whose
                 // place it knows and we do not.
-                if self.after_space && self.input.is_some_and(|(row, _)| row <= self.row) {
+                if self.after_space && self.input.is_some_and(|(row, _)| row == self.row) {
                     self.fold = self.col.saturating_sub(1);
                 }
                 self.col = self.fold;
@@ -225,7 +225,9 @@ impl Screen {
 
     fn index(&mut self) {
         self.settle();
-        self.fold = 0;
+        if std::mem::take(&mut self.fold) == self.col {
+            self.col = 0;
+        }
         match self.region {
             Some((top, bottom)) if self.row == bottom => self.scroll_up(top, 1),
             _ if self.row + 1 < HEIGHT => self.row += 1,
@@ -353,7 +355,8 @@ impl Screen {
         let Some(at) = row.dirty.take() else { return };
         self.dirty -= 1;
         let text = row.text(0);
-        if text.is_empty() {
+        // What a person types is no output.
+        if text.is_empty() || self.input.is_some_and(|(row, _)| row == i) {
             return;
         }
         let mut hasher = DefaultHasher::new();
