@@ -13,7 +13,7 @@ use orch::extract::{Extractor, Format};
 #[derive(Parser)]
 #[command(name = env!("CARGO_BIN_NAME"))]
 struct Args {
-    /// How the input is to be read: auto, text, claude, codex, gemini, opencode, hook
+    /// How the input is to be read: auto, text, claude, codex, gemini, opencode, hook, tty
     #[arg(long, default_value = "auto", hide_default_value = true)]
     format: Format,
 

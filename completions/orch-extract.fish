@@ -1,4 +1,4 @@
-complete -c orch-extract -l format -d 'How the input is to be read: auto, text, claude, codex, gemini, opencode, hook' -r
+complete -c orch-extract -l format -d 'How the input is to be read: auto, text, claude, codex, gemini, opencode, hook, tty' -r
 complete -c orch-extract -l only -d 'Write only events of these types' -r
 complete -c orch-extract -s h -l help -d 'Print help'
 complete -c orch-extract -s V -l version -d 'Print version'

@@ -61,7 +61,7 @@ pub enum Outcome {
 /// Where in the input an event was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// The decoder's name: `text`, `claude`, `codex`, `gemini`, `opencode`, `hook`.
+    /// The decoder's name: `text`, `claude`, `codex`, `gemini`, `opencode`, `hook`, `tty`.
     pub format: String,
     /// 1-based line.
     pub line: u64,

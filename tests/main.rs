@@ -14,4 +14,5 @@ mod queue; // orch-enqueue, orch-ls, orch-ctl, orch-ctx: the queue as people and
 mod races; // many passes at once, and processes killed at every step
 mod routing; // routing and policy: the pure rules, each term and key
 mod support;
+mod tty; // what terminals get from real clients and shells, and the events that come of it
 mod wrap; // orch-wrap: a command as an attempt, by hand

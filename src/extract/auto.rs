@@ -91,6 +91,25 @@ impl Decoder for Auto {
     }
 }
 
+/// Whether these first bytes are those of a program that draws on a terminal: they save the
+/// cursor or set a mode. None: too few to tell.
+pub fn is_screen(bytes: &[u8]) -> Option<bool> {
+    const LONGEST: usize = 32;
+    let sign = b"\x1b[?";
+    if bytes.starts_with(b"\x1b7") {
+        return Some(true);
+    }
+    let start = &bytes[..bytes.len().min(sign.len())];
+    if bytes.is_empty() || start != &sign[..start.len()] {
+        return (!bytes.is_empty()).then_some(false);
+    }
+    let rest = &bytes[start.len()..bytes.len().min(LONGEST)];
+    match rest.iter().find(|c| !c.is_ascii_digit() && **c != b';') {
+        Some(last) => Some(matches!(last, b'h' | b'l')),
+        None => (bytes.len() >= LONGEST).then_some(false),
+    }
+}
+
 /// The decoder of the format that this record belongs to.
 fn sniff(line: &[u8]) -> Option<Box<dyn Decoder>> {
     let head: Head = parse(String::from_utf8_lossy(line).as_bytes())?;

@@ -94,6 +94,11 @@ impl<'a> Sink<'a> {
         self.place.ts = ts;
     }
 
+    pub fn set_place(&mut self, line: u64, offset: u64) {
+        self.place.line = line;
+        self.place.offset = offset;
+    }
+
     pub fn set_format(&mut self, format: &'static str) {
         self.place.format = format;
     }

@@ -17,12 +17,14 @@ mod rollout;
 mod rules;
 mod scan;
 mod text;
+mod tty;
 
 use std::str::FromStr;
 
 use crate::event::{Body, Event, Exit};
 use decoder::{Decoder, Place, Sink};
 use line::Lines;
+use tty::Tty;
 
 /// How the input is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +36,11 @@ pub enum Format {
     Gemini,
     Opencode,
     Hook,
+    Tty,
 }
 
 impl Format {
-    pub const ALL: [Format; 7] = [
+    pub const ALL: [Format; 8] = [
         Format::Auto,
         Format::Text,
         Format::Claude,
@@ -45,6 +48,7 @@ impl Format {
         Format::Gemini,
         Format::Opencode,
         Format::Hook,
+        Format::Tty,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -56,19 +60,22 @@ impl Format {
             Format::Gemini => "gemini",
             Format::Opencode => "opencode",
             Format::Hook => "hook",
+            Format::Tty => "tty",
         }
     }
 
-    fn decoder(self) -> Box<dyn Decoder> {
-        match self {
-            Format::Auto => Box::new(auto::Auto::default()),
+    fn input(self) -> Input {
+        let decoder: Box<dyn Decoder> = match self {
+            Format::Auto => return Input::Unread(Vec::new()),
+            Format::Tty => return Input::Tty(Box::default()),
             Format::Text => Box::new(text::Text::default()),
             Format::Claude => Box::new(claude::Claude::default()),
             Format::Codex => Box::new(codex::Codex::default()),
             Format::Gemini => Box::new(gemini::Gemini::default()),
             Format::Opencode => Box::new(opencode::Opencode::default()),
             Format::Hook => Box::new(hook::Hook::default()),
-        }
+        };
+        Input::lines(decoder)
     }
 }
 
@@ -83,47 +90,98 @@ impl FromStr for Format {
     }
 }
 
+enum Input {
+    /// `auto`, and too little has come to tell lines from a screen.
+    Unread(Vec<u8>),
+    Lines(Lines, Box<dyn Decoder>),
+    Tty(Box<Tty>),
+}
+
+impl Input {
+    fn lines(decoder: Box<dyn Decoder>) -> Input {
+        Input::Lines(Lines::new(decoder.cap()), decoder)
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Input::Unread(_) => "text",
+            Input::Lines(_, decoder) => decoder.name(),
+            Input::Tty(_) => "tty",
+        }
+    }
+}
+
 /// Reads one stream. Its events do not depend on how the stream is cut into pieces.
 pub struct Extractor {
-    lines: Lines,
-    decoder: Box<dyn Decoder>,
+    input: Input,
     seq: u64,
     place: Place,
 }
 
 impl Extractor {
     pub fn new(format: Format) -> Extractor {
-        let decoder = format.decoder();
-        let place = Place::start(decoder.name());
-        Extractor { lines: Lines::new(decoder.cap()), decoder, seq: 0, place }
+        let input = format.input();
+        Extractor { seq: 0, place: Place::start(input.name()), input }
     }
 
-    /// Feeds bytes; complete lines become events.
+    /// Feeds bytes; what they make whole becomes events.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Event>) {
-        let Extractor { lines, decoder, seq, place } = self;
-        lines.push(bytes, |line| {
-            *place = Place { line: line.number, offset: line.offset, ..place.clone() };
-            decode(decoder.as_mut(), &line, &mut Sink::new(out, seq, place));
-            decoder.cap()
-        });
+        let Extractor { input, seq, place } = self;
+        match input {
+            Input::Unread(held) => {
+                held.extend_from_slice(bytes);
+                if let Some(screen) = auto::is_screen(held) {
+                    self.decide(screen, out);
+                }
+            }
+            Input::Tty(tty) => tty.push(bytes, &mut Sink::new(out, seq, place)),
+            Input::Lines(lines, decoder) => lines.push(bytes, |line| {
+                *place = Place { line: line.number, offset: line.offset, ..place.clone() };
+                decode(decoder.as_mut(), &line, &mut Sink::new(out, seq, place));
+                decoder.cap()
+            }),
+        }
     }
 
     /// Ends the input: the rest of a partial line, then exactly one `task_*` event as the last
     /// (none for `Format::Hook`). `exit` is how the process that wrote the input ended.
     pub fn finish(mut self, exit: Option<Exit>, out: &mut Vec<Event>) {
-        if let Some(line) = self.lines.rest() {
-            self.place = Place { line: line.number, offset: line.offset, ..self.place };
-            decode(
-                self.decoder.as_mut(),
-                &line,
-                &mut Sink::new(out, &mut self.seq, &mut self.place),
-            );
+        if matches!(self.input, Input::Unread(_)) {
+            self.decide(false, out);
         }
-        let mut sink = Sink::new(out, &mut self.seq, &mut self.place);
+        let Extractor { mut input, mut seq, mut place } = self;
+        if let Input::Lines(lines, decoder) = &mut input
+            && let Some(line) = lines.rest()
+        {
+            place = Place { line: line.number, offset: line.offset, ..place };
+            decode(decoder.as_mut(), &line, &mut Sink::new(out, &mut seq, &mut place));
+        }
+        let mut sink = Sink::new(out, &mut seq, &mut place);
         sink.set_ts(None);
-        self.decoder.close(&mut sink);
-        if let Some(end) = self.decoder.end(exit) {
+        let end = match &mut input {
+            Input::Unread(_) => None,
+            Input::Lines(_, decoder) => {
+                decoder.close(&mut sink);
+                decoder.end(exit)
+            }
+            Input::Tty(tty) => {
+                tty.close(&mut sink);
+                Some(tty.end(exit))
+            }
+        };
+        if let Some(end) = end {
             sink.put(Body::task(end));
+        }
+    }
+
+    fn decide(&mut self, screen: bool, out: &mut Vec<Event>) {
+        let next = match screen {
+            true => Input::Tty(Box::default()),
+            false => Input::lines(Box::new(auto::Auto::default())),
+        };
+        self.place = Place::start(next.name());
+        if let Input::Unread(held) = std::mem::replace(&mut self.input, next) {
+            self.push(&held, out);
         }
     }
 }

@@ -121,7 +121,13 @@ impl Decoder for Text {
     }
 
     fn end(&self, exit: Option<Exit>) -> Option<End> {
-        Some(match exit {
+        Some(self.outcome(exit))
+    }
+}
+
+impl Text {
+    pub fn outcome(&self, exit: Option<Exit>) -> End {
+        match exit {
             Some(Exit::Code(0)) => End {
                 outcome: Outcome::Complete,
                 reason: Some("exit code 0".into()),
@@ -129,14 +135,30 @@ impl Decoder for Text {
             },
             Some(exit) => self.failed(exit),
             None => self.said(),
-        })
+        }
     }
-}
 
-impl Text {
-    fn row(&mut self, row: &str, sink: &mut Sink<'_>) {
+    pub fn row(&mut self, row: &str, sink: &mut Sink<'_>) {
         let row = unframe(strip_prefix(row.trim_end()));
         let fenced = self.fences.row(row, sink);
+        self.scan(row, fenced, sink);
+    }
+
+    /// A row of a full-screen program: what was drawn once is not drawn again, the second of two
+    /// fences neither, so fences are none.
+    pub fn painted(&mut self, row: &str, sink: &mut Sink<'_>) {
+        self.scan(unframe(strip_prefix(row)), false, sink);
+    }
+
+    /// What stands on the screen at the end takes the place of the last rows.
+    pub fn show(&mut self, rows: Vec<String>) {
+        self.tail.clear();
+        for row in rows.iter().filter(|row| !row.trim().is_empty()) {
+            self.keep(phrase::clip(unframe(row), TAIL_WIDTH));
+        }
+    }
+
+    fn scan(&mut self, row: &str, fenced: bool, sink: &mut Sink<'_>) {
         if !fenced {
             let before = self.scanner.verdicts;
             self.scanner.row(row, sink);
@@ -166,20 +188,33 @@ impl Text {
                 self.input = row.get(column..).map(|c| c.trim().to_string());
             }
             Mark::Start => {
-                self.started = true;
-                self.shell = None;
+                let command = self.input.take();
+                self.begin_command(command);
             }
             Mark::End(code) => {
-                // Shells send an end without a start when the prompt is merely redrawn.
-                if !std::mem::take(&mut self.started) {
-                    return;
-                }
-                let command = self.input.take().unwrap_or_default();
-                let event = Body::Command { command, exit_code: code, duration_ms: None };
-                let seq = sink.put(event);
-                self.shell = code.map(|code| (code, seq));
+                self.end_command(code, sink);
             }
         }
+    }
+
+    /// A shell's command starts.
+    pub fn begin_command(&mut self, command: Option<String>) {
+        self.input = command;
+        self.started = true;
+        self.shell = None;
+    }
+
+    /// It ended: its exit code and the `seq` of the event that says so.
+    pub fn end_command(&mut self, code: Option<i64>, sink: &mut Sink<'_>) -> Option<(i64, u64)> {
+        // Shells send an end without a start when the prompt is merely redrawn.
+        if !std::mem::take(&mut self.started) {
+            return None;
+        }
+        let command = self.input.take().unwrap_or_default();
+        let event = Body::Command { command, exit_code: code, duration_ms: None };
+        let seq = sink.put(event);
+        self.shell = code.map(|code| (code, seq));
+        self.shell
     }
 
     fn failed(&self, exit: Exit) -> End {
