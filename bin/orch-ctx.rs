@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use orch::cli::{self, Answer};
 use orch::config::Config;
+use orch::ctx::hooks::{self, Agent, Change};
 use orch::ctx::{self, sync};
 use orch::quote::Shell;
 use orch::store::Store;
@@ -57,6 +58,19 @@ enum Verb {
         /// bash, zsh, dash, or fish
         #[arg(long)]
         shell: Shell,
+    },
+    /// The hooks by which an agent (claude, codex) tells what it does, as settings
+    Hooks {
+        agent: Agent,
+        /// Put them into the agent's settings file
+        #[arg(long, group = "change")]
+        install: bool,
+        /// Take them out of it
+        #[arg(long, group = "change")]
+        uninstall: bool,
+        /// In place of the user's own settings file
+        #[arg(long, value_name = "FILE", requires = "change")]
+        file: Option<PathBuf>,
     },
 }
 
@@ -110,6 +124,17 @@ fn run(args: Args) -> anyhow::Result<Answer> {
             let store = Store::open_there(db)?;
             let code = ctx::shell_code(&store.need_task(task)?, shell)?;
             cli::print(code.as_bytes())?;
+        }
+        Verb::Hooks { agent, install, uninstall, file } => {
+            let change = match (install, uninstall) {
+                (false, false) => {
+                    cli::print(hooks::settings(agent)?.as_bytes())?;
+                    return Ok(Answer::Yes);
+                }
+                (true, _) => Change::Install,
+                (false, true) => Change::Uninstall,
+            };
+            print(&[hooks::change(agent, change, file.as_deref())?])?;
         }
     }
     Ok(Answer::Yes)

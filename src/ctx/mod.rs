@@ -1,6 +1,8 @@
 //! The context of panes: shown, adopted, verified against a task, printed as shell code.
 
 pub mod establish;
+pub mod hooks;
+mod settings;
 pub mod sync;
 
 use anyhow::{Context as _, bail};
