@@ -37,21 +37,27 @@ impl Agent {
         }
     }
 
-    /// Prompts, ends of turns, and what waits for a person; not the tools, whose calls would cost a process each.
-    fn events(self) -> &'static [&'static str] {
+    /// Prompts, ends of turns, and what waits for a person, each with the seconds that the hook may take; not the tools,
+    /// whose every call would cost a process.
+    fn events(self) -> &'static [(&'static str, u32)] {
         match self {
             Agent::Claude => &[
-                "SessionStart",
-                "UserPromptSubmit",
-                "Stop",
-                "StopFailure",
-                "PermissionRequest",
-                "Notification",
-                "SessionEnd",
+                ("SessionStart", 10),
+                ("UserPromptSubmit", 10),
+                ("Stop", 10),
+                ("StopFailure", 10),
+                ("PermissionRequest", 10),
+                ("Notification", 10),
+                ("SessionEnd", 10),
             ],
-            Agent::Codex => {
-                &["SessionStart", "UserPromptSubmit", "Stop", "PermissionRequest", "SessionEnd"]
-            }
+            // Codex 0.169 warns at every start of a SessionEnd that may take more than 3
+            Agent::Codex => &[
+                ("SessionStart", 10),
+                ("UserPromptSubmit", 10),
+                ("Stop", 10),
+                ("PermissionRequest", 10),
+                ("SessionEnd", 3),
+            ],
         }
     }
 
@@ -84,7 +90,7 @@ fn program() -> anyhow::Result<String> {
 }
 
 fn wanted(agent: Agent, program: &str) -> Wanted<'_> {
-    Wanted { program, agent: agent.name(), events: agent.events(), timeout: 10 }
+    Wanted { program, agent: agent.name(), events: agent.events() }
 }
 
 /// The settings to add, as JSON.

@@ -17,9 +17,8 @@ pub struct Wanted<'a> {
     /// The program's absolute path.
     pub program: &'a str,
     pub agent: &'a str,
-    pub events: &'a [&'a str],
-    /// Seconds that the agent gives it.
-    pub timeout: u32,
+    /// With the seconds that the agent gives the hook.
+    pub events: &'a [(&'a str, u32)],
 }
 
 /// A settings file's text after a change, and what changed.
@@ -39,21 +38,22 @@ impl Wanted<'_> {
     }
 
     fn entries(&self, layout: &Layout, depth: usize) -> Vec<String> {
-        self.events.iter().map(|e| self.event(e, layout, depth)).collect()
+        self.events.iter().map(|(name, time)| self.event(name, *time, layout, depth)).collect()
     }
 
     /// `"Stop": [group]`
-    fn event(&self, name: &str, layout: &Layout, depth: usize) -> String {
-        let groups = layout.braced('[', vec![self.group(layout, depth + 1)], ']', depth + 1);
+    fn event(&self, name: &str, timeout: u32, layout: &Layout, depth: usize) -> String {
+        let groups =
+            layout.braced('[', vec![self.group(timeout, layout, depth + 1)], ']', depth + 1);
         layout.entry(name, &groups)
     }
 
-    fn group(&self, layout: &Layout, depth: usize) -> String {
+    fn group(&self, timeout: u32, layout: &Layout, depth: usize) -> String {
         let command = quote::line(&[self.program.into(), "--hook".into(), self.agent.into()]);
         let hook = [
             layout.entry("type", &json("command")),
             layout.entry("command", &json(&command)),
-            layout.entry("timeout", &self.timeout.to_string()),
+            layout.entry("timeout", &timeout.to_string()),
         ];
         let one_line = if layout.unit.is_some() { ", " } else { "," };
         let hook = format!("{{{}}}", hook.join(one_line));
@@ -82,7 +82,7 @@ impl Wanted<'_> {
             let entry =
                 layout.entry("hooks", &layout.braced('{', self.entries(&layout, 2), '}', 2));
             edits.push(append(&top.inside, top.last(), &layout, vec![entry], 1));
-            let events = self.events.iter().map(|e| (*e).to_owned()).collect();
+            let events = self.events.iter().map(|(name, _)| (*name).to_owned()).collect();
             return Ok(Changed { text: apply(text, edits), events, updated: 0 });
         };
         let hooks = Events::read(text, hooks)?;
@@ -99,13 +99,13 @@ impl Wanted<'_> {
         }
         let mut events = Vec::new();
         let mut entries = Vec::new();
-        for name in self.events {
+        for (name, timeout) in self.events {
             match hooks.events.iter().find(|e| e.name == *name) {
-                None => entries.push(self.event(name, &layout, 2)),
+                None => entries.push(self.event(name, *timeout, &layout, 2)),
                 Some(e) if e.hooks().any(|h| self.program_in(&h.command).is_some()) => continue,
                 Some(e) => {
                     let last = e.groups.last().map(|g| g.span.end);
-                    let group = self.group(&layout, 3);
+                    let group = self.group(*timeout, &layout, 3);
                     edits.push(append(&e.inside, last, &layout, vec![group], 3));
                 }
             }
@@ -409,8 +409,7 @@ mod tests {
     const WANTED: Wanted = Wanted {
         program: "/opt/it's here/orch-feedback",
         agent: "claude",
-        events: &["SessionStart", "Stop"],
-        timeout: 10,
+        events: &[("SessionStart", 10), ("Stop", 3)],
     };
 
     fn installed(text: &str) -> String {
@@ -533,7 +532,7 @@ mod tests {
 
             let with = installed(&text);
             let w: Value = serde_json::from_str(&with).expect("JSON");
-            for event in WANTED.events {
+            for (event, _) in WANTED.events {
                 let all = w["hooks"][event].as_array().expect("groups").iter();
                 let ours = all.flat_map(|g| g["hooks"].as_array().expect("hooks")).filter(|h| is_ours(h));
                 prop_assert!(ours.count() >= 1, "{event}: {with}");
