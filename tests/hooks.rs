@@ -66,6 +66,10 @@ fn the_users_own_file_is_found_made_and_removed_again() {
             assert_eq!(text(&file), w.ok("orch-ctx", &["hooks", agent]));
             let again = w.ok("orch-ctx", &["hooks", agent, "--install"]);
             assert!(again.contains("nothing to do"), "{again}");
+            let older = text(&file).replace(bin_dir().to_str().expect("UTF-8"), "/opt/old");
+            std::fs::write(&file, older).expect("as an older installation left it");
+            w.ok("orch-ctx", &["hooks", agent, "--install"]);
+            assert_eq!(text(&file), w.ok("orch-ctx", &["hooks", agent]));
             let dir = file.parent().expect("a directory");
             assert_eq!(names(dir).len(), 1, "no backup of nothing: {:?}", names(dir));
             let said = w.ok("orch-ctx", &["hooks", agent, "--uninstall"]);

@@ -111,7 +111,8 @@ pub fn change(agent: Agent, change: Change, file: Option<&Path>) -> anyhow::Resu
 fn install(agent: Agent, path: &Path, make_dir: bool) -> anyhow::Result<String> {
     let program = program()?;
     let old = Found::at(path)?;
-    let changed = wanted(agent, &program).install(old.as_ref().map_or("{}\n", |f| &f.text))?;
+    let wanted = wanted(agent, &program);
+    let changed = wanted.install(old.as_ref().map_or("{}\n", |f| &f.text))?;
     let name = path.display();
     let mut said = format!("{name}: ");
     if changed.events.is_empty() && changed.updated == 0 {
@@ -123,7 +124,11 @@ fn install(agent: Agent, path: &Path, make_dir: bool) -> anyhow::Result<String> 
         if old.is_none() && !directory(&target(path)?).is_dir() {
             bail!("its directory is not there: make it first");
         }
-        let kept = old.as_ref().map(|f| f.back_up(path)).transpose()?;
+        // a file with nothing but older hooks of ours is our own: no backup, by which it would pass for a person's
+        let before = wanted.uninstall(old.as_ref().map_or("{}", |f| &f.text))?;
+        let own = !before.events.is_empty() && before.text.trim() == "{}";
+        let kept =
+            old.as_ref().map(|f| if own { Ok(false) } else { f.back_up(path) }).transpose()?;
         replace(&target(path)?, &changed.text, old.as_ref().map(|f| &f.meta))?;
         let mut done = Vec::new();
         if !changed.events.is_empty() {
