@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use orch::cli::{self, Answer};
 use orch::config::Config;
+use orch::ctx::hooks::{self, Agent, Change};
 use orch::ctx::{self, inspect, sync};
 use orch::quote::Shell;
 use orch::store::Store;
@@ -69,6 +70,19 @@ enum Verb {
     },
     /// Print the raw material of that decision as one JSON object
     Record { pane: String },
+    /// The hooks by which an agent (claude, codex) tells what it does, as settings
+    Hooks {
+        agent: Agent,
+        /// Put them into the agent's settings file
+        #[arg(long, group = "change")]
+        install: bool,
+        /// Take them out of it
+        #[arg(long, group = "change")]
+        uninstall: bool,
+        /// In place of the user's own settings file
+        #[arg(long, value_name = "FILE", requires = "change")]
+        file: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -129,11 +143,26 @@ fn run(args: Args) -> anyhow::Result<Answer> {
                 (None, None) => anyhow::bail!("no pane"),
             };
             let verdict = inspect::explain(&config, &material)?;
-            cli::print_records(&[verdict], &["provider", "state", "why", "by", "words"], args.json)?;
+            cli::print_records(
+                &[verdict],
+                &["provider", "state", "why", "by", "words"],
+                args.json,
+            )?;
         }
         Verb::Record { pane } => {
             let material = inspect::material(&config, &pane, now)?;
             cli::print(format!("{}\n", serde_json::to_string(&material)?).as_bytes())?;
+        }
+        Verb::Hooks { agent, install, uninstall, file } => {
+            let change = match (install, uninstall) {
+                (false, false) => {
+                    cli::print(hooks::settings(agent)?.as_bytes())?;
+                    return Ok(Answer::Yes);
+                }
+                (true, _) => Change::Install,
+                (false, true) => Change::Uninstall,
+            };
+            print(&[hooks::change(agent, change, file.as_deref())?])?;
         }
     }
     Ok(Answer::Yes)

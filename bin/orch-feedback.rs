@@ -1,7 +1,7 @@
 //! orch-feedback - what events mean for a task
 
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -12,6 +12,7 @@ use orch::event::{Evidence, Outcome};
 use orch::feedback::{self, Address};
 use orch::store::Store;
 use orch::task::TaskId;
+use orch::when;
 
 /// Read events and move the task that they are about
 #[derive(Parser)]
@@ -48,17 +49,12 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<Answer> {
+    if args.hook.is_some() {
+        // exit 2 would be a veto: whatever is wrong here, no agent is stopped by it
+        return hook(args.db.as_deref()).map_err(|e| cli::Refused(format!("{e:#}")).into());
+    }
     let config = Config::load()?;
     let mut store = Store::open(args.db.as_deref())?;
-    if args.hook.is_some() {
-        let mut input = Vec::new();
-        io::stdin().lock().read_to_end(&mut input).context("standard input")?;
-        // exit 2 would be a veto: a hook that cannot be read stops no agent
-        return match feedback::hook(&mut store, &config, &input) {
-            Ok(_) => Ok(Answer::Yes),
-            Err(e) => Err(cli::Refused(format!("{e:#}")).into()),
-        };
-    }
     let bound = feedback::bind(&mut store, &Address { task: args.task, attempt: args.attempt })?;
     let mut out = io::stdout();
     let tee = args.tee.then_some(&mut out as &mut dyn io::Write);
@@ -77,6 +73,18 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         Some(Outcome::Complete) | None => Answer::Yes,
         Some(_) => Answer::No,
     })
+}
+
+fn hook(db: Option<&Path>) -> anyhow::Result<Answer> {
+    let mut input = Vec::new();
+    io::stdin().lock().read_to_end(&mut input).context("standard input")?;
+    // agents that nobody queued anything for call it too: no database is made for them
+    if let Some(mut store) = Store::open_existing(db)? {
+        if let Some(attempt) = feedback::hook(&mut store, &input)? {
+            feedback::follow(&mut store, &Config::load()?, &attempt, when::now())?;
+        }
+    }
+    Ok(Answer::Yes)
 }
 
 fn level(s: &str) -> Result<Evidence, String> {

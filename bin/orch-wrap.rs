@@ -70,7 +70,13 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     let profile = match profile(&config, &args, &started) {
         Ok(p) => p,
         Err(e) => {
-            feedback::refuse(&mut store, &config, &started.attempt, &started.task, &format!("{e:#}"))?;
+            feedback::refuse(
+                &mut store,
+                &config,
+                &started.attempt,
+                &started.task,
+                &format!("{e:#}"),
+            )?;
             return Err(e);
         }
     };

@@ -25,6 +25,9 @@ _orch__ctx() {
             orch__ctx,help)
                 cmd="orch__ctx__subcmd__help"
                 ;;
+            orch__ctx,hooks)
+                cmd="orch__ctx__subcmd__hooks"
+                ;;
             orch__ctx,shell)
                 cmd="orch__ctx__subcmd__shell"
                 ;;
@@ -46,6 +49,9 @@ _orch__ctx() {
             orch__ctx__subcmd__help,help)
                 cmd="orch__ctx__subcmd__help__subcmd__help"
                 ;;
+            orch__ctx__subcmd__help,hooks)
+                cmd="orch__ctx__subcmd__help__subcmd__hooks"
+                ;;
             orch__ctx__subcmd__help,shell)
                 cmd="orch__ctx__subcmd__help__subcmd__shell"
                 ;;
@@ -65,7 +71,7 @@ _orch__ctx() {
 
     case "${cmd}" in
         orch__ctx)
-            opts="-h -V --json --db --help --version show sync adopt forget verify shell help"
+            opts="-h -V --json --db --help --version show sync adopt forget verify shell hooks help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -127,7 +133,7 @@ _orch__ctx() {
             return 0
             ;;
         orch__subcmd__ctx__subcmd__help)
-            opts="show sync adopt forget verify shell help"
+            opts="show sync adopt forget verify shell hooks help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -169,6 +175,20 @@ _orch__ctx() {
             return 0
             ;;
         orch__subcmd__ctx__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        orch__subcmd__ctx__subcmd__help__subcmd__hooks)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -231,6 +251,28 @@ _orch__ctx() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        orch__subcmd__ctx__subcmd__hooks)
+            opts="-h --install --uninstall --file --json --db --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -101,7 +101,9 @@ impl State {
         use State::*;
         match self {
             Claimed => matches!(next, Sending | Refused | Lost | Cancelled),
-            Sending => matches!(next, Running | Refused | Lost | Unknown | ContextFailed | Cancelled),
+            Sending => {
+                matches!(next, Running | Refused | Lost | Unknown | ContextFailed | Cancelled)
+            }
             Running => {
                 matches!(
                     next,

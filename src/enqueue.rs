@@ -129,7 +129,8 @@ fn set(t: &mut NewTask, option: &str, v: &Value, now: Ms) -> anyhow::Result<()> 
         "conversation" => {
             let policy = text(v)?;
             let parsed = policy.parse().ok();
-            t.conversation = Some(parsed.with_context(|| format!("'{policy}': fresh or continue"))?);
+            t.conversation =
+                Some(parsed.with_context(|| format!("'{policy}': fresh or continue"))?);
         }
         _ => bail!("no such field"),
     }

@@ -1,5 +1,6 @@
 //! Words of a shell's command line, and the few things that differ between shells.
 
+use std::ops::Range;
 use std::str::FromStr;
 
 /// The shells that a line may be typed into.
@@ -66,6 +67,34 @@ pub fn line(argv: &[String]) -> String {
     words.join(" ")
 }
 
+/// The words of a POSIX shell's command up to its first operator: where each stands, and what it says.
+/// Expansions are left as they are written.
+pub fn words(command: &str) -> Vec<(Range<usize>, String)> {
+    let mut all: Vec<(Range<usize>, String)> = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    let mut quote: Option<char> = None;
+    let mut chars = command.char_indices().peekable();
+    while let Some((i, c)) = chars.next() {
+        let ends = quote.is_none() && (c.is_ascii_whitespace() || "|&;<>()".contains(c));
+        if ends {
+            all.extend(open.take().map(|(start, text)| (start..i, text)));
+            if c == '\n' || !c.is_ascii_whitespace() {
+                return all;
+            }
+            continue;
+        }
+        let (_, text) = open.get_or_insert((i, String::new()));
+        match (quote, c) {
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(q), _) if c == q => quote = None,
+            (None | Some('"'), '\\') => text.extend(chars.next().map(|(_, c)| c)),
+            _ => text.push(c),
+        }
+    }
+    all.extend(open.map(|(start, text)| (start..command.len(), text)));
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +132,19 @@ mod tests {
                 let out = Command::new(shell).arg("-c").arg(&line).output().expect("runs");
                 assert_eq!(String::from_utf8_lossy(&out.stdout), name, "{shell}: {line}");
             }
+        }
+    }
+
+    #[test]
+    fn a_command_is_read_as_the_shell_reads_it_up_to_its_first_operator() {
+        let said = |c: &str| words(c).into_iter().map(|w| w.1).collect::<Vec<_>>();
+        assert_eq!(said("a 'b c'\\''d' \"e f\" || true"), ["a", "b c'd", "e f"]);
+        assert_eq!(said("  x|y"), ["x"]);
+        assert_eq!(said(""), Vec::<String>::new());
+        for name in ["a b", "it's", "end\\", "\\'", "a\"b", "ü👍"] {
+            let line = format!("A=1 {} --hook", word(name));
+            let (range, text) = words(&line).swap_remove(1);
+            assert_eq!((text.as_str(), &line[range]), (name, word(name).as_str()));
         }
     }
 }

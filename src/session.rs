@@ -92,8 +92,17 @@ pub enum Condition {
 }
 
 /// The spellings of a condition, as people filter by them.
-pub const CONDITIONS: &[&str] =
-    &["starting", "idle", "working", "waiting", "rate_limited", "error", "blocked", "dead", "unknown"];
+pub const CONDITIONS: &[&str] = &[
+    "starting",
+    "idle",
+    "working",
+    "waiting",
+    "rate_limited",
+    "error",
+    "blocked",
+    "dead",
+    "unknown",
+];
 
 impl Condition {
     pub fn as_str(&self) -> &'static str {

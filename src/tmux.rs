@@ -245,7 +245,10 @@ impl Tmux {
         let written = child.stdin.take().context("tmux")?.write_all(text.as_bytes());
         let out = child.wait_with_output().context("tmux")?;
         if !out.status.success() {
-            bail!("tmux paste-buffer to {pane}: {}", crate::clean::line(String::from_utf8_lossy(&out.stderr).trim()));
+            bail!(
+                "tmux paste-buffer to {pane}: {}",
+                crate::clean::line(String::from_utf8_lossy(&out.stderr).trim())
+            );
         }
         written.context("tmux load-buffer")
     }
@@ -269,7 +272,10 @@ impl Tmux {
         args.extend(argv.iter().map(String::as_str));
         let out = self.run(&args)?;
         if !out.status.success() {
-            bail!("tmux respawn-pane {pane}: {}", crate::clean::line(String::from_utf8_lossy(&out.stderr).trim()));
+            bail!(
+                "tmux respawn-pane {pane}: {}",
+                crate::clean::line(String::from_utf8_lossy(&out.stderr).trim())
+            );
         }
         Ok(())
     }

@@ -37,7 +37,8 @@ pub fn read(s: &Screen) -> Option<Menu> {
                     choices.clear();
                 }
                 if n == choices.len() + 1 {
-                    choices.push((i, Choice { number: n, text: text.to_owned(), selected: i == at }));
+                    choices
+                        .push((i, Choice { number: n, text: text.to_owned(), selected: i == at }));
                 }
             }
         }
@@ -58,7 +59,10 @@ pub fn read(s: &Screen) -> Option<Menu> {
     let above = rows[..top].iter().rev().take_while(|r| !is_rule(r)).take(20);
     let mut question: Vec<&str> = above.map(|r| r.trim()).filter(|r| !r.is_empty()).collect();
     question.reverse();
-    Some(Menu { question: question.join("\n"), choices: choices.into_iter().map(|(_, c)| c).collect() })
+    Some(Menu {
+        question: question.join("\n"),
+        choices: choices.into_iter().map(|(_, c)| c).collect(),
+    })
 }
 
 fn pointed(row: &str) -> Option<&str> {
@@ -116,15 +120,18 @@ mod tests {
 
     #[test]
     fn options_without_numbers_stand_in_one_column() {
-        let m = read(&screen("   Security guide\n\n   ❯ No, stay put\n     Yes, move here\n\n   Enter to confirm"))
-            .expect("a menu");
+        let m = read(&screen(
+            "   Security guide\n\n   ❯ No, stay put\n     Yes, move here\n\n   Enter to confirm",
+        ))
+        .expect("a menu");
         assert_eq!(m.beginning("Yes").map(|c| c.number), Some(2));
         assert_eq!(m.selected().map(|c| c.text.as_str()), Some("No, stay put"));
     }
 
     #[test]
     fn a_composer_is_no_menu() {
-        for no in ["────\n❯ \n────", "❯ STUB:ok\n● ok\n❯ half a draft\n  below", "› 1. a draft"] {
+        for no in ["────\n❯ \n────", "❯ STUB:ok\n● ok\n❯ half a draft\n  below", "› 1. a draft"]
+        {
             assert!(read(&screen(no)).is_none_or(|m| m.choices.len() > 1), "{no}");
         }
     }

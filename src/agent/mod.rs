@@ -99,13 +99,21 @@ const START: Ms = 20_000;
 /// in "idle": a screen that no rule knows is never idle.
 pub fn decide(m: &Material, live: &Live) -> Verdict {
     let screen = screen::Screen::read(m);
-    let seen = live.screen.iter().filter(|r| r.holds(&screen, m.version.as_deref())).max_by_key(|r| r.priority);
+    let seen = live
+        .screen
+        .iter()
+        .filter(|r| r.holds(&screen, m.version.as_deref()))
+        .max_by_key(|r| r.priority);
     let composer = live.composer(&screen);
     let mut words = Vec::new();
     if let Some(r) = &m.record {
         let of = r.since.map(|t| format!(" since {}", when::rfc3339(t))).unwrap_or_default();
         let detail = r.detail.as_ref().map(|d| format!(" ({d})")).unwrap_or_default();
-        words.push(Word { source: "record", state: r.status.word().into(), by: format!("{}{detail}{of}", r.source) });
+        words.push(Word {
+            source: "record",
+            state: r.status.word().into(),
+            by: format!("{}{detail}{of}", r.source),
+        });
     }
     if !m.tools.is_empty() {
         words.push(Word { source: "processes", state: "working".into(), by: m.tools.join(", ") });
@@ -116,7 +124,11 @@ pub fn decide(m: &Material, live: &Live) -> Verdict {
             state: r.state.as_str().into(),
             by: format!("rule {}: {}", r.name, r.evidence(&screen)),
         }),
-        None => words.push(Word { source: "screen", state: "unknown".into(), by: "no rule knows it".into() }),
+        None => words.push(Word {
+            source: "screen",
+            state: "unknown".into(),
+            by: "no rule knows it".into(),
+        }),
     }
     let record = m.record.as_ref().filter(|r| r.status != Status::Unknown);
     let (condition, by) = resolve(m, record, seen, &screen);
@@ -148,7 +160,9 @@ fn resolve(
         // a dialog is none of the record's business, and some records know of no permission
         (_, Some(c @ Condition::Waiting(_))) => (c, "screen"),
         (Status::Working, _) => (Condition::Working(detail()), "record"),
-        (_, Some(c @ Condition::Working(_))) if r.since.is_none_or(|t| m.at - t < LAG) => (c, "screen"),
+        (_, Some(c @ Condition::Working(_))) if r.since.is_none_or(|t| m.at - t < LAG) => {
+            (c, "screen")
+        }
         (_, None) => (Condition::Unknown("no rule knows its screen".into()), "screen"),
         (_, Some(c @ Condition::Starting)) => (c, "screen"),
         (Status::Error, _) => (Condition::Error(detail()), "record"),

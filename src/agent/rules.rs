@@ -168,8 +168,13 @@ impl Rule {
             self.contains.iter().any(|t| r.contains(t.as_str()))
                 || self.regex.as_ref().is_some_and(|x| x.is_match(r))
         };
-        let rows: Vec<String> =
-            self.rows(s).into_iter().filter(meant).take(3).map(|r| format!("{:?}", r.trim())).collect();
+        let rows: Vec<String> = self
+            .rows(s)
+            .into_iter()
+            .filter(meant)
+            .take(3)
+            .map(|r| format!("{:?}", r.trim()))
+            .collect();
         rows.join(" ")
     }
 
@@ -194,7 +199,8 @@ impl Live {
     /// What is typed into the composer; `None` where the screen shows none.
     pub fn composer(&self, s: &Screen) -> Option<String> {
         let at = s.typed.iter().rposition(|r| self.prompt.is_match(r))?;
-        let mut text = self.prompt.captures(&s.typed[at])?.get(1).map_or("", |m| m.as_str()).to_owned();
+        let mut text =
+            self.prompt.captures(&s.typed[at])?.get(1).map_or("", |m| m.as_str()).to_owned();
         if let Some(end) = &self.prompt_end {
             let below = s.typed[at + 1..].iter().zip(&s.rows[at + 1..]);
             for (typed, _) in below.take_while(|(_, row)| !end.is_match(row)) {

@@ -26,7 +26,8 @@ impl Screen {
 
     /// The last `n` rows that hold something.
     pub fn bottom(&self, n: usize) -> impl DoubleEndedIterator<Item = &str> {
-        let full: Vec<&str> = self.rows.iter().map(String::as_str).filter(|r| !r.trim().is_empty()).collect();
+        let full: Vec<&str> =
+            self.rows.iter().map(String::as_str).filter(|r| !r.trim().is_empty()).collect();
         full.into_iter().rev().take(n).rev()
     }
 }
@@ -109,7 +110,8 @@ mod tests {
         let mut read = |row: &str| split(row, &mut faint, &mut grey);
         let (whole, bright) = read("\u{1b}[1m›\u{1b}[0m \u{1b}[2mAsk Codex\u{1b}[0m x");
         assert_eq!((whole.as_str(), bright.as_str()), ("› Ask Codex x", "›           x"));
-        let (whole, bright) = read("\u{1b}[39m❯\u{a0}a\u{1b}[7m \u{1b}[0m\u{1b}[38;5;246mhint\u{1b}[39m");
+        let (whole, bright) =
+            read("\u{1b}[39m❯\u{a0}a\u{1b}[7m \u{1b}[0m\u{1b}[38;5;246mhint\u{1b}[39m");
         assert_eq!((whole.trim_end(), bright.trim_end()), ("❯ a hint", "❯ a"));
     }
 }

@@ -73,7 +73,8 @@ pub fn hand_over(
         return Ok(Handed::Not("the claim was taken back".into()));
     }
     let tmux = Tmux::at(&session.incarnation.socket);
-    let mut d = Delivery { store, config, session: session.clone(), live, a, task, tmux, trust_dir };
+    let mut d =
+        Delivery { store, config, session: session.clone(), live, a, task, tmux, trust_dir };
     match d.run() {
         Ok(()) => Ok(Handed::Submitted),
         Err(Stop::Refused(why)) => Ok(Handed::Not(why)),
@@ -94,7 +95,9 @@ impl Delivery<'_> {
         let switch_ms = switched.then(|| begun.elapsed().as_millis() as i64);
         let (lead, text) = self.live.deliverable(&self.task.content);
         if text.trim().is_empty() {
-            return Err(Stop::Refused("nothing is left of the content without its control characters".into()));
+            return Err(Stop::Refused(
+                "nothing is left of the content without its control characters".into(),
+            ));
         }
         let whole = format!("{}{text}", lead.as_deref().unwrap_or_default());
         let record = self.record(&seen);
@@ -115,16 +118,21 @@ impl Delivery<'_> {
         if let Some(lead) = &lead {
             self.tmux.type_text(&pane, lead)?;
             let shows = |s: &Seen| s.composer.as_deref().is_some_and(|c| same(c, lead));
-            self.await_seen(TO_SHOW, shows).map_err(|_| self.take_back(&whole, "the lead-in does not show"))?;
+            self.await_seen(TO_SHOW, shows)
+                .map_err(|_| self.take_back(&whole, "the lead-in does not show"))?;
         }
         // from here on a lost server leaves bytes of which nobody knows
         if let Err(e) = self.tmux.paste(&pane, &text) {
             return Err(Stop::Doubt(format!("while it was pasted: {e:#}")));
         }
         let (live, lead_text) = (self.live, lead.clone().unwrap_or_default());
-        let ours = |s: &Seen| s.composer.as_deref().is_some_and(|c| live.shows(c, &lead_text, &text));
+        let ours =
+            |s: &Seen| s.composer.as_deref().is_some_and(|c| live.shows(c, &lead_text, &text));
         if self.await_seen(TO_SHOW, ours).is_err() {
-            return Err(self.take_back(&whole, "the pasted text does not show in its composer as it was pasted"));
+            return Err(self.take_back(
+                &whole,
+                "the pasted text does not show in its composer as it was pasted",
+            ));
         }
         std::thread::sleep(SETTLE);
         let typed = when::now();
@@ -137,7 +145,8 @@ impl Delivery<'_> {
     /// The session as it is now, at rest with an empty composer, and the very one that was claimed.
     fn ready(&self) -> Result<Seen, Stop> {
         let refused = |why: String| Stop::Refused(why);
-        let seen = sync::glance(&self.session, self.config)?.ok_or_else(|| refused("its pane is gone".into()))?;
+        let seen = sync::glance(&self.session, self.config)?
+            .ok_or_else(|| refused("its pane is gone".into()))?;
         if seen.incarnation != self.session.incarnation {
             return Err(refused("another process fills the pane now".into()));
         }
@@ -171,7 +180,8 @@ impl Delivery<'_> {
             establish::place(context, self.config).map_err(Stop::Context)?;
             switched = true;
         }
-        if fresh && let Some(clear) = &self.live.clear
+        if fresh
+            && let Some(clear) = &self.live.clear
             && seen.agent.as_ref().is_some_and(|a| a.record.is_some())
         {
             seen = self.clear(clear, &seen)?;
@@ -181,10 +191,16 @@ impl Delivery<'_> {
         }
         let other = |t: &Option<String>| t.clone().unwrap_or_else(|| "none".into());
         if context.working_dir.is_some() && seen.place.working_dir != context.working_dir {
-            return Err(Stop::Context(format!("the client is in {}", other(&seen.place.working_dir))));
+            return Err(Stop::Context(format!(
+                "the client is in {}",
+                other(&seen.place.working_dir)
+            )));
         }
         if context.git_branch.is_some() && seen.place.git_branch != context.git_branch {
-            return Err(Stop::Context(format!("the client is on branch {}", other(&seen.place.git_branch))));
+            return Err(Stop::Context(format!(
+                "the client is on branch {}",
+                other(&seen.place.git_branch)
+            )));
         }
         Ok((seen, switched))
     }
@@ -193,7 +209,9 @@ impl Delivery<'_> {
     fn wants_fresh(&self, seen: &Seen) -> Result<bool, Stop> {
         let here = seen.agent.as_ref().and_then(|a| a.session_id.clone());
         let last = self.store.last_conversation(self.session.id, self.a)?;
-        let same = last.is_some_and(|(id, group)| Some(id) == here && group.is_some() && group == self.task.group);
+        let same = last.is_some_and(|(id, group)| {
+            Some(id) == here && group.is_some() && group == self.task.group
+        });
         Ok(match self.task.conversation {
             Some(Conversation::Fresh) => true,
             Some(Conversation::Continue) => false,
@@ -210,7 +228,9 @@ impl Delivery<'_> {
         self.tmux.type_text(pane, command)?;
         let shows = |s: &Seen| s.composer.as_deref().is_some_and(|c| same(c, command));
         if self.await_seen(TO_OBEY, shows).is_err() {
-            return Err(self.take_back(command, "the client's own command does not show in its composer"));
+            return Err(
+                self.take_back(command, "the client's own command does not show in its composer")
+            );
         }
         std::thread::sleep(SETTLE);
         self.tmux.press(pane, "Enter")?;
@@ -219,7 +239,8 @@ impl Delivery<'_> {
 
     fn change_dir(&mut self, command: &str, dir: &str) -> Result<Seen, Stop> {
         self.command(command)?;
-        let there = |s: &Seen| s.condition.is_at_rest() && s.place.working_dir.as_deref() == Some(dir);
+        let there =
+            |s: &Seen| s.condition.is_at_rest() && s.place.working_dir.as_deref() == Some(dir);
         let asks = |s: &Seen| matches!(s.condition, Condition::Waiting(_));
         let seen = match self.await_seen(TO_OBEY, |s| there(s) || asks(s)) {
             Ok(s) if asks(&s) && self.trust_dir => {
@@ -236,9 +257,13 @@ impl Delivery<'_> {
                 // our own command's dialog: dismissed, which changes nothing
                 let _ = self.tmux.press(&self.session.incarnation.pane_id, "Escape");
                 let why = state_of(Some(&s));
-                Err(Stop::Context(format!("{dir}: the client asks whether to trust it (--trust-dir): {why}")))
+                Err(Stop::Context(format!(
+                    "{dir}: the client asks whether to trust it (--trust-dir): {why}"
+                )))
             }
-            Err(s) => Err(Stop::Context(format!("the client did not go there: {}", state_of(s.as_ref())))),
+            Err(s) => {
+                Err(Stop::Context(format!("the client did not go there: {}", state_of(s.as_ref()))))
+            }
         }
     }
 
@@ -248,24 +273,32 @@ impl Delivery<'_> {
         // some have a new id at once, some only with the next prompt; of the old turns nothing is left on the screen
         let cleared = |s: &Seen| {
             let other = s.agent.as_ref().is_some_and(|a| a.session_id != old);
-            s.condition.is_at_rest() && s.composer.as_deref() == Some("") && (other || s.prompts == 1)
+            s.condition.is_at_rest()
+                && s.composer.as_deref() == Some("")
+                && (other || s.prompts == 1)
         };
-        self.await_seen(TO_OBEY, cleared)
-            .map_err(|s| Stop::InVain(format!("no new conversation was begun: {}", state_of(s.as_ref()))))
+        self.await_seen(TO_OBEY, cleared).map_err(|s| {
+            Stop::InVain(format!("no new conversation was begun: {}", state_of(s.as_ref())))
+        })
     }
 
     /// A new client in the directory; the slot stays, what fills it is another process.
     fn relaunch(&mut self, dir: &str) -> Result<Seen, Stop> {
         let id = super::uuid()?;
-        let argv: Vec<String> = self.live.launch.iter().map(|a| a.replace("{session_id}", &id)).collect();
+        let argv: Vec<String> =
+            self.live.launch.iter().map(|a| a.replace("{session_id}", &id)).collect();
         if argv.is_empty() {
-            return Err(Stop::Context("the client cannot change its directory, and its profile has no launch".into()));
+            return Err(Stop::Context(
+                "the client cannot change its directory, and its profile has no launch".into(),
+            ));
         }
         self.tmux.respawn(&self.session.incarnation.pane_id, dir, &argv)?;
         let begun = Instant::now();
         loop {
             let seen = sync::glance(&self.session, self.config)?;
-            if let Some(s) = seen.filter(|s| s.incarnation.pane_pid != self.session.incarnation.pane_pid) {
+            if let Some(s) =
+                seen.filter(|s| s.incarnation.pane_pid != self.session.incarnation.pane_pid)
+            {
                 if s.condition.is_at_rest() {
                     self.session.incarnation = s.incarnation.clone();
                     self.store.see(&[(self.session.name.clone(), Some(s.clone()))], when::now())?;
@@ -273,7 +306,10 @@ impl Delivery<'_> {
                     return Ok(s);
                 }
                 if begun.elapsed() > TO_LAUNCH || matches!(s.condition, Condition::Waiting(_)) {
-                    return Err(Stop::Context(format!("a new client does not come to its prompt: {}", state_of(Some(&s)))));
+                    return Err(Stop::Context(format!(
+                        "a new client does not come to its prompt: {}",
+                        state_of(Some(&s))
+                    )));
                 }
             } else if begun.elapsed() > TO_LAUNCH {
                 return Err(Stop::Context("a new client did not start".into()));
@@ -283,7 +319,11 @@ impl Delivery<'_> {
     }
 
     /// Looks until something holds; else what was seen last.
-    fn await_seen(&self, deadline: Duration, holds: impl Fn(&Seen) -> bool) -> Result<Seen, Option<Seen>> {
+    fn await_seen(
+        &self,
+        deadline: Duration,
+        holds: impl Fn(&Seen) -> bool,
+    ) -> Result<Seen, Option<Seen>> {
         let begun = Instant::now();
         loop {
             let seen = sync::glance(&self.session, self.config).ok().flatten();
@@ -300,7 +340,8 @@ impl Delivery<'_> {
     /// Text that was typed and must not be sent: taken out again where it is provably ours, else left to a person.
     fn take_back(&self, ours: &str, why: &str) -> Stop {
         let pane = &self.session.incarnation.pane_id;
-        let composer = || sync::glance(&self.session, self.config).ok().flatten().and_then(|s| s.composer);
+        let composer =
+            || sync::glance(&self.session, self.config).ok().flatten().and_then(|s| s.composer);
         match composer() {
             Some(c) if c.is_empty() => Stop::InVain(why.into()),
             Some(c) if starts(ours, &c) => {
@@ -318,7 +359,13 @@ impl Delivery<'_> {
     }
 
     /// The turn is seen to begin: by the client's record of this very text, or by its status.
-    fn confirm(&mut self, receipt: &mut Receipt, text: &str, lead: &str, typed: i64) -> Result<(), Stop> {
+    fn confirm(
+        &mut self,
+        receipt: &mut Receipt,
+        text: &str,
+        lead: &str,
+        typed: i64,
+    ) -> Result<(), Stop> {
         let begun = Instant::now();
         let mut again = true;
         loop {
@@ -332,26 +379,39 @@ impl Delivery<'_> {
                 // a new conversation's record is made at its first prompt
                 (receipt.record, receipt.from) = (record, 0);
             }
-            let line = receipt.record.as_deref().and_then(|p| live::has_prompt(p, receipt.from, text));
+            let line =
+                receipt.record.as_deref().and_then(|p| live::has_prompt(p, receipt.from, text));
             let written = line.is_some();
             receipt.from = line.unwrap_or(receipt.from);
             let working = !seen.condition.is_at_rest() && seen.since.is_some_and(|t| t >= typed);
-            let by_screen = self.live.record == Reader::None
-                && !seen.condition.is_at_rest();
+            let by_screen = self.live.record == Reader::None && !seen.condition.is_at_rest();
             if written || working || by_screen {
                 // the record's own line comes a moment after the status
-                if !written && receipt.record.is_some() && begun.elapsed() < Duration::from_secs(3) {
+                if !written && receipt.record.is_some() && begun.elapsed() < Duration::from_secs(3)
+                {
                     std::thread::sleep(LOOK);
                     continue;
                 }
-                receipt.evidence = Some(if written { "record" } else if working { "status" } else { "screen" }.into());
+                receipt.evidence = Some(
+                    if written {
+                        "record"
+                    } else if working {
+                        "status"
+                    } else {
+                        "screen"
+                    }
+                    .into(),
+                );
                 let id = agent.and_then(|a| a.session_id.as_deref());
                 if !self.store.submitted(self.a, receipt, id, when::now())? {
                     return Err(Stop::Doubt("the attempt was moved on meanwhile".into()));
                 }
                 return Ok(());
             }
-            let stands = seen.composer.as_deref().is_some_and(|c| !c.is_empty() && self.live.shows(c, lead, text));
+            let stands = seen
+                .composer
+                .as_deref()
+                .is_some_and(|c| !c.is_empty() && self.live.shows(c, lead, text));
             if again && stands && begun.elapsed() > Duration::from_secs(2) {
                 // a popup took the Enter: our own text still stands there, whole and alone
                 again = false;
@@ -359,7 +419,9 @@ impl Delivery<'_> {
             }
             if begun.elapsed() > TO_BEGIN {
                 let whole = format!("{lead}{text}");
-                return Err(if stands { self.take_back(&whole, "Enter did not send it") } else {
+                return Err(if stands {
+                    self.take_back(&whole, "Enter did not send it")
+                } else {
                     Stop::Doubt("Enter was pressed, and no turn was seen to begin".into())
                 });
             }
@@ -369,5 +431,7 @@ impl Delivery<'_> {
 }
 
 fn state_of(s: Option<&Seen>) -> String {
-    s.map_or("gone".into(), |s| format!("{} {}", s.condition.as_str(), s.condition.why().unwrap_or_default()))
+    s.map_or("gone".into(), |s| {
+        format!("{} {}", s.condition.as_str(), s.condition.why().unwrap_or_default())
+    })
 }

@@ -158,11 +158,14 @@ fn start_some(
             Started::Lost => lost_a_claim = true,
             Started::Submitted(a) => {
                 pass.started += 1;
-                pass.records.push(json!({"did": "started", "attempt": a.name.to_string(), "task": task.id,
+                pass.records
+                    .push(json!({"did": "started", "attempt": a.name.to_string(), "task": task.id,
                     "session": session.name, "outcome": "submitted"}));
             }
-            Started::Doubtful(a, why) => pass.records.push(json!({"did": "sent", "attempt": a.name.to_string(),
-                "task": task.id, "session": session.name, "outcome": "unknown", "reason": why})),
+            Started::Doubtful(a, why) => {
+                pass.records.push(json!({"did": "sent", "attempt": a.name.to_string(),
+                "task": task.id, "session": session.name, "outcome": "unknown", "reason": why}))
+            }
             Started::Refused(why) => pass.records.push(
                 json!({"did": "refused", "task": task.id, "session": session.name, "reason": why}),
             ),
@@ -209,9 +212,18 @@ fn start(
     };
     proc::stop_for_test("claimed");
     let dir = task.context.working_dir.as_deref();
-    let client = session.agent.as_ref().and_then(|a| scene.profiles.get(&a.provider)?.live.as_ref());
+    let client =
+        session.agent.as_ref().and_then(|a| scene.profiles.get(&a.provider)?.live.as_ref());
     let handed = match client {
-        Some(client) => live::hand_over(store, scene.config, session, client, &attempt, task, scene.options.trust_dir)?,
+        Some(client) => live::hand_over(
+            store,
+            scene.config,
+            session,
+            client,
+            &attempt,
+            task,
+            scene.options.trust_dir,
+        )?,
         None => deliver::hand_over(store, scene.config, session, &attempt, dir)?,
     };
     let why = match handed {

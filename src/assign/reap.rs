@@ -40,7 +40,8 @@ fn doubt(
     if owner_lives(a) {
         return Ok(None);
     }
-    let why = "the pass that delivered it was killed: whether its prompt was taken is not known".to_owned();
+    let why = "the pass that delivered it was killed: whether its prompt was taken is not known"
+        .to_owned();
     Ok(store.doubt(a, &why, now)?.then_some(("unknown", why)))
 }
 

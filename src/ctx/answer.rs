@@ -74,13 +74,17 @@ pub fn open(config: &Config, session: &Session) -> anyhow::Result<Menu> {
     let i = &session.incarnation;
     let material = inspect::material_of(config, &Tmux::at(&i.socket), &i.pane_id, when::now())?;
     let profiles = config.profiles()?;
-    let rules = profiles.get(&material.provider).and_then(|p| p.live.as_ref()).context("no live profile")?;
+    let rules = profiles
+        .get(&material.provider)
+        .and_then(|p| p.live.as_ref())
+        .context("no live profile")?;
     let verdict = agent::decide(&material, rules);
     if !matches!(verdict.condition, Condition::Waiting(_)) {
         bail!("session '{}' asks nothing: it is {}", session.name, verdict.condition.as_str());
     }
-    menu::read(&Screen::read(&material))
-        .with_context(|| format!("session '{}': what it asks has no options to choose from", session.name))
+    menu::read(&Screen::read(&material)).with_context(|| {
+        format!("session '{}': what it asks has no options to choose from", session.name)
+    })
 }
 
 /// Moves the pointer step by step, each step seen, and confirms. Nothing is confirmed that is not the wanted option.

@@ -17,7 +17,10 @@ pub fn material(config: &Config, target: &str, now: Ms) -> anyhow::Result<Materi
     let listing = tmux
         .panes()?
         .context("no tmux server answers: start tmux, or set ORCH_TMUX to its -L name or socket")?;
-    let mut panes = listing.panes.iter().filter(|p| p.id == target || p.address == target || p.session == target);
+    let mut panes = listing
+        .panes
+        .iter()
+        .filter(|p| p.id == target || p.address == target || p.session == target);
     let Some(pane) = panes.next() else { bail!("no pane '{target}' on {}", listing.socket) };
     if panes.next().is_some() {
         bail!("'{target}': more than one pane: name one by its %N");
@@ -53,7 +56,8 @@ pub fn replay(file: &Path) -> anyhow::Result<Material> {
 pub fn explain(config: &Config, m: &Material) -> anyhow::Result<Value> {
     let profiles = config.profiles()?;
     let live = profiles.get(&m.provider).and_then(|p| p.live.as_ref());
-    let live = live.with_context(|| format!("provider '{}': no [provider.{}.live]", m.provider, m.provider))?;
+    let live = live
+        .with_context(|| format!("provider '{}': no [provider.{}.live]", m.provider, m.provider))?;
     let v = agent::decide(m, live);
     Ok(json!({
         "provider": m.provider, "version": m.version, "at": when::rfc3339(m.at),

@@ -9,10 +9,10 @@ use crate::agent::rules::{Live, Reader, holds};
 use crate::agent::{Material, Record, Status};
 use crate::event::{Body, End, Outcome};
 use crate::extract::{Extractor, Format};
+use crate::proc;
 use crate::provider::Profile;
 use crate::tmux::{Pane, Shown, Tmux};
 use crate::when::{self, Ms};
-use crate::proc;
 
 /// Of a conversation's end, so much is read to tell how its last turn ended.
 const TAIL: u64 = 256 * 1024;
@@ -70,7 +70,10 @@ pub fn material(c: &Client, pane: &Pane, shown: Shown, now: Ms) -> Material {
         version,
         started: proc::age(pane.pid).map(|age| now - age),
         record,
-        tools: proc::children(c.pid).into_iter().filter_map(|p| proc::stat(p).map(|s| s.name)).collect(),
+        tools: proc::children(c.pid)
+            .into_iter()
+            .filter_map(|p| proc::stat(p).map(|s| s.name))
+            .collect(),
         title: shown.title,
         screen: shown.rows,
     }
@@ -79,7 +82,9 @@ pub fn material(c: &Client, pane: &Pane, shown: Shown, now: Ms) -> Material {
 /// A variable of the environment that a process was started with.
 fn variable(pid: i64, name: &str) -> Option<String> {
     let environ = proc::environment(pid)?;
-    let of = |v: &[u8]| String::from_utf8(v.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec()).ok();
+    let of = |v: &[u8]| {
+        String::from_utf8(v.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec()).ok()
+    };
     environ.split(|b| *b == 0).find_map(of).filter(|v| !v.is_empty())
 }
 
@@ -92,7 +97,8 @@ fn claude(pid: i64, now: Ms) -> Option<(Record, Option<String>)> {
     let v: Value = serde_json::from_str(&text).ok()?;
     let field = |k: &str| v[k].as_str().map(str::to_owned);
     let start = proc::stat(pid)?.start;
-    if v["pid"].as_i64() != Some(pid) || field("procStart").is_some_and(|s| s != start.to_string()) {
+    if v["pid"].as_i64() != Some(pid) || field("procStart").is_some_and(|s| s != start.to_string())
+    {
         return None;
     }
     let session = field("sessionId");
@@ -150,7 +156,10 @@ fn codex(pid: i64, now: Ms) -> Option<(Record, Option<String>)> {
     if record.status == Status::Idle {
         qualify(&mut record, &path, Format::Codex, now);
     }
-    Some((record, first_line(&path).and_then(|v| Some(v["payload"]["cli_version"].as_str()?.to_owned()))))
+    Some((
+        record,
+        first_line(&path).and_then(|v| Some(v["payload"]["cli_version"].as_str()?.to_owned())),
+    ))
 }
 
 /// Where a record shows, from a byte on, a prompt of the user's that holds this text: its line's first byte.
@@ -178,7 +187,9 @@ fn prompt_of(line: &[u8]) -> Option<String> {
     let v: Value = serde_json::from_slice(line).ok()?;
     let content = match v["type"].as_str()? {
         "user" => &v["message"]["content"],
-        "event_msg" if v["payload"]["item"]["type"] == "UserMessage" => &v["payload"]["item"]["content"],
+        "event_msg" if v["payload"]["item"]["type"] == "UserMessage" => {
+            &v["payload"]["item"]["content"]
+        }
         "event_msg" if v["payload"]["type"] == "user_message" => &v["payload"]["message"],
         _ => return None,
     };
@@ -191,7 +202,11 @@ fn prompt_of(line: &[u8]) -> Option<String> {
 
 fn first_line(path: &Path) -> Option<Value> {
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(std::fs::File::open(path).ok()?), &mut line).ok()?;
+    std::io::BufRead::read_line(
+        &mut std::io::BufReader::new(std::fs::File::open(path).ok()?),
+        &mut line,
+    )
+    .ok()?;
     serde_json::from_str(&line).ok()
 }
 
@@ -207,7 +222,11 @@ fn last_mark(path: &Path) -> Option<(Status, Option<Ms>)> {
         file.read_exact(&mut chunk).ok()?;
         chunk.append(&mut rest);
         // a line that begins before this chunk is looked at with the one before
-        let whole = if begin == 0 { 0 } else { memchr::memchr(b'\n', &chunk).map_or(chunk.len(), |i| i + 1) };
+        let whole = if begin == 0 {
+            0
+        } else {
+            memchr::memchr(b'\n', &chunk).map_or(chunk.len(), |i| i + 1)
+        };
         for line in chunk[whole..].split(|b| *b == b'\n').rev() {
             if let Some(found) = mark(line) {
                 return Some(found);
@@ -258,7 +277,8 @@ fn last_turn(path: &Path, format: Format) -> Option<End> {
     let (mut extractor, mut events) = (Extractor::new(format), Vec::new());
     extractor.push(&bytes[from..], &mut events);
     let last = events.into_iter().rev().find(|e| {
-        matches!(&e.body, Body::TurnEnd(_)) || matches!(&e.body, Body::Message { role, .. } if role == "user")
+        matches!(&e.body, Body::TurnEnd(_))
+            || matches!(&e.body, Body::Message { role, .. } if role == "user")
     });
     match last?.body {
         Body::TurnEnd(end) => Some(end),

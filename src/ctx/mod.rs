@@ -2,8 +2,11 @@
 
 pub mod answer;
 pub mod establish;
+
+pub mod hooks;
 pub mod inspect;
 pub mod live;
+mod settings;
 pub mod sync;
 
 use anyhow::{Context as _, bail};

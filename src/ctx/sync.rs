@@ -129,7 +129,8 @@ pub fn look(
     let boot = proc::boot_id();
     let shells: Vec<Option<Shell>> = panes.iter().map(|(p, _)| shell_of(p)).collect();
     // profiles are read for panes only in which no shell is
-    let profiles = if shells.iter().all(Option::is_some) { Default::default() } else { config.profiles()? };
+    let profiles =
+        if shells.iter().all(Option::is_some) { Default::default() } else { config.profiles()? };
     let rest: Vec<Result<(), Condition>> = panes
         .iter()
         .zip(&shells)
@@ -184,8 +185,9 @@ pub fn look(
             }
             (Ok(()), None) => {
                 let what = proc::program(pane.pid).unwrap_or_else(|| "a program".into());
-                seen.condition =
-                    Condition::Working(format!("{what} runs there, which is no shell and no client known here"));
+                seen.condition = Condition::Working(format!(
+                    "{what} runs there, which is no shell and no client known here"
+                ));
             }
         }
         all.push((!pane.dead).then_some(seen));
@@ -196,14 +198,14 @@ pub fn look(
 /// What a live client is doing; at rest it takes a task only where nothing is typed and the pane takes input.
 fn see_agent(seen: &mut Seen, client: &Client, pane: &Pane, m: &Material) {
     let verdict = agent::decide(m, client.live);
-    let hindered = verdict.condition.is_at_rest().then(|| hindrance(pane)).flatten().or_else(|| {
-        match &verdict.composer {
+    let hindered = verdict.condition.is_at_rest().then(|| hindrance(pane)).flatten().or_else(
+        || match &verdict.composer {
             _ if !verdict.condition.is_at_rest() => None,
             None => Some("its composer is not to be seen".to_owned()),
             Some(t) if t.is_empty() => None,
             Some(t) => Some(format!("a draft stands in its composer: {:?}", crate::clean::line(t))),
-        }
-    });
+        },
+    );
     seen.condition = hindered.map_or(verdict.condition, Condition::Blocked);
     seen.since = verdict.since;
     seen.composer = verdict.composer;

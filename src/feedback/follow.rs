@@ -30,7 +30,9 @@ pub fn follow(
 ) -> anyhow::Result<Option<(&'static str, String)>> {
     let Some(receipt) = &a.receipt else { return Ok(None) };
     let sessions = store.sessions()?;
-    let Some(session) = sessions.into_iter().find(|s| Some(s.id) == a.session) else { return Ok(None) };
+    let Some(session) = sessions.into_iter().find(|s| Some(s.id) == a.session) else {
+        return Ok(None);
+    };
     let task = store.need_task(a.name.task)?;
     let seen = sync::glance(&session, config)?;
     let Some(seen) = seen.filter(|s| Some(&s.incarnation) == a.incarnation.as_ref()) else {
@@ -43,8 +45,16 @@ pub fn follow(
         Condition::Working(_) => {
             if let Some(why) = overdue(a, &task, now) {
                 // the turn is ended as a person would end it; what comes of that is seen at the next look
-                Tmux::at(&session.incarnation.socket).press(&session.incarnation.pane_id, "Escape")?;
-                store.note("interrupted", Some(a), None, None, serde_json::json!({"reason": why}), now)?;
+                Tmux::at(&session.incarnation.socket)
+                    .press(&session.incarnation.pane_id, "Escape")?;
+                store.note(
+                    "interrupted",
+                    Some(a),
+                    None,
+                    None,
+                    serde_json::json!({"reason": why}),
+                    now,
+                )?;
             }
             Ok(store.turn(a, State::Running, None, now)?.then(|| ("running", "it works".into())))
         }
@@ -52,9 +62,10 @@ pub fn follow(
             Ok(store.turn(a, State::Waiting, Some(why), now)?.then(|| ("waiting", why.clone())))
         }
         Condition::Starting | Condition::Unknown(_) | Condition::Dead => Ok(None),
-        Condition::Idle | Condition::Error(_) | Condition::RateLimited(_) | Condition::Blocked(_) => {
-            at_rest(store, config, a, receipt, &task, &session, &seen, now)
-        }
+        Condition::Idle
+        | Condition::Error(_)
+        | Condition::RateLimited(_)
+        | Condition::Blocked(_) => at_rest(store, config, a, receipt, &task, &session, &seen, now),
     }
 }
 
@@ -108,7 +119,8 @@ fn at_rest(
             if let Some(why) = refused_by_account(&end) {
                 store.pause(&session.name, Some(&why))?;
             }
-            let verify = |command: &str| establish::run_in(&task.context, config, command, &[], || None);
+            let verify =
+                |command: &str| establish::run_in(&task.context, config, command, &[], || None);
             judge(task, end, None, None, verify)?
         }
         (Some(why), _) => plain(Verdict::Failed, why),
@@ -117,7 +129,9 @@ fn at_rest(
             if end.is_none() && !rested {
                 return Ok(None);
             }
-            let why = end.and_then(|e| e.reason).unwrap_or_else(|| "its turn is over without an end on its record".into());
+            let why = end
+                .and_then(|e| e.reason)
+                .unwrap_or_else(|| "its turn is over without an end on its record".into());
             return Ok(store.turn(a, State::Waiting, Some(&why), now)?.then_some(("waiting", why)));
         }
     };
@@ -143,7 +157,8 @@ fn gone(
     let was = a.incarnation.as_ref();
     // its tmux server may be silent for another reason
     let lives = was.is_some_and(|i| {
-        i.boot_id == proc::boot_id() && proc::stat(i.pane_pid).is_some_and(|s| s.start == i.pane_start && !s.zombie)
+        i.boot_id == proc::boot_id()
+            && proc::stat(i.pane_pid).is_some_and(|s| s.start == i.pane_start && !s.zombie)
     });
     if lives {
         return Ok(None);
@@ -154,7 +169,8 @@ fn gone(
     };
     let ending = match end.filter(|e| !is_interrupt(e)) {
         Some(end) => {
-            let verify = |command: &str| establish::run_in(&task.context, config, command, &[], || None);
+            let verify =
+                |command: &str| establish::run_in(&task.context, config, command, &[], || None);
             judge(task, end, None, None, verify)?
         }
         None if a.state == State::Unknown => return Ok(None),
@@ -220,6 +236,15 @@ fn read(path: &str, from: u64, format: Format) -> Option<Vec<Event>> {
 fn refused_by_account(end: &End) -> Option<String> {
     let reason = end.reason.as_deref()?;
     let head: String = reason.chars().take(200).collect::<String>().to_lowercase();
-    let says = ["api_error 401", "api_error 403", "status 401", "status 403", "invalid api key", "please run /login"];
-    says.iter().any(|s| head.contains(s)).then(|| format!("authentication failed: {}", crate::clean::line(reason)))
+    let says = [
+        "api_error 401",
+        "api_error 403",
+        "status 401",
+        "status 403",
+        "invalid api key",
+        "please run /login",
+    ];
+    says.iter()
+        .any(|s| head.contains(s))
+        .then(|| format!("authentication failed: {}", crate::clean::line(reason)))
 }

@@ -123,7 +123,8 @@ pub fn watch(store: &mut Store, a: &OpenAttempt) -> anyhow::Result<bool> {
     );
     let piped = Tmux::at(&i.socket).pipe(&i.pane_id, &command)?;
     if !piped {
-        let body = json!({"watched": false, "reason": "another command already has the pane's output"});
+        let body =
+            json!({"watched": false, "reason": "another command already has the pane's output"});
         store.note("watch", Some(a), None, a.session, body, when::now())?;
     }
     Ok(piped)
@@ -140,7 +141,8 @@ pub fn chain(store: &Store, session: Option<SessionId>) -> anyhow::Result<()> {
 }
 
 /// Takes in one call of an agent's hook. It speaks for the attempt whose agent session it names, and for no other.
-pub fn hook(store: &mut Store, config: &Config, input: &[u8]) -> anyhow::Result<bool> {
+/// Returns that attempt if it is in a live client: its turn is worth a look.
+pub fn hook(store: &mut Store, input: &[u8]) -> anyhow::Result<Option<OpenAttempt>> {
     let mut extractor = Extractor::new(Format::Hook);
     let mut events = Vec::new();
     extractor.push(input, &mut events);
@@ -149,18 +151,15 @@ pub fn hook(store: &mut Store, config: &Config, input: &[u8]) -> anyhow::Result<
         if events.is_empty() {
             bail!("no hook record on standard input");
         }
-        return Ok(false);
+        return Ok(None);
     };
-    let Some(attempt) = store.attempt_of_agent(&session)? else { return Ok(false) };
+    let Some(attempt) = store.attempt_of_agent(&session)? else { return Ok(None) };
     let standing = if attempt.state.is_open() { Standing::Owner } else { Standing::Refused };
     let now = when::now();
     let stream = format!("hook:{now}:{}", std::process::id());
     let lines: Vec<Line> = events.iter().map(|e| kept(e, standing, None)).collect();
     store.record(&attempt, &stream, &lines, now)?;
-    if attempt.state.is_open() {
-        follow(store, config, &attempt, now)?;
-    }
-    Ok(true)
+    Ok(Some(attempt).filter(|a| a.state.is_open() && a.receipt.is_some()))
 }
 
 /// An event as it is kept, without the values that must not be written down.

@@ -12,7 +12,8 @@ use other as system;
 
 use system::environments;
 pub use system::{
-    age, boot_id, children, environment, network_file_system, open_files, program, stat, working_dir,
+    age, boot_id, children, environment, network_file_system, open_files, program, stat,
+    working_dir,
 };
 
 use std::collections::BTreeSet;

@@ -81,7 +81,8 @@ pub fn children(pid: i64) -> Vec<i64> {
     let mut system = System::new();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, ProcessRefreshKind::nothing());
     let parent = u32::try_from(pid).ok().map(Pid::from_u32);
-    let mine = system.processes().iter().filter(|(_, p)| p.parent().is_some() && p.parent() == parent);
+    let mine =
+        system.processes().iter().filter(|(_, p)| p.parent().is_some() && p.parent() == parent);
     mine.map(|(pid, _)| i64::from(pid.as_u32())).collect()
 }
 

@@ -78,7 +78,8 @@ fn tree_in_use(w: &Wanted, s: &Slot, slots: &[Slot], world: &World) -> Option<St
     let there =
         |o: &&Slot| o.session.id != s.session.id && o.session.place.tree.as_ref() == Some(tree);
     let works = |o: &&Slot| {
-        matches!(o.session.condition, Condition::Working(_)) && o.session.place.git_branch != *branch
+        matches!(o.session.condition, Condition::Working(_))
+            && o.session.place.git_branch != *branch
     };
     let other = slots.iter().filter(there).find(works)?;
     Some(format!("tree in use: session '{}' works in {tree}", other.session.name))

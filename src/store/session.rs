@@ -215,7 +215,8 @@ fn read(r: &Row) -> rusqlite::Result<Session> {
     let why = || {
         Ok::<_, rusqlite::Error>(r.get::<_, Option<String>>("condition_why")?.unwrap_or_default())
     };
-    let condition = Condition::parse(&r.get::<_, String>("condition")?, why()?).unwrap_or(Condition::Dead);
+    let condition =
+        Condition::parse(&r.get::<_, String>("condition")?, why()?).unwrap_or(Condition::Dead);
     Ok(Session {
         id: SessionId(r.get("id")?),
         name: r.get("name")?,

@@ -61,8 +61,15 @@ impl Store {
     }
 
     /// running ↔ waiting, as the client asks a person and is answered. False: it is so already, or has ended.
-    pub fn turn(&mut self, a: &OpenAttempt, to: State, why: Option<&str>, now: Ms) -> anyhow::Result<bool> {
-        let of_task = if to == State::Waiting { task::State::Waiting } else { task::State::Running };
+    pub fn turn(
+        &mut self,
+        a: &OpenAttempt,
+        to: State,
+        why: Option<&str>,
+        now: Ms,
+    ) -> anyhow::Result<bool> {
+        let of_task =
+            if to == State::Waiting { task::State::Waiting } else { task::State::Running };
         self.write(|tx| {
             let n = tx.execute(
                 "update attempts set state = ?3, reason = ?4, lease_until = ?5 where id = ?1 and token = ?2 \

@@ -155,9 +155,7 @@ fn read(r: &Row) -> rusqlite::Result<OpenAttempt> {
         tree: r.get("tree")?,
         git_branch: r.get("git_branch")?,
         agent_session: r.get("agent_session")?,
-        receipt: r
-            .get::<_, Option<String>>("receipt")?
-            .and_then(|t| serde_json::from_str(&t).ok()),
+        receipt: r.get::<_, Option<String>>("receipt")?.and_then(|t| serde_json::from_str(&t).ok()),
         evidence: Evidence::parse(&r.get::<_, String>("evidence")?).unwrap_or_default(),
         claimed_at: r.get("claimed_at")?,
         started_at: r.get("started_at")?,
