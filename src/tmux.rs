@@ -268,7 +268,9 @@ impl Tmux {
 
     /// Ends what runs in a pane and starts a program there, in a directory.
     pub fn respawn(&self, pane: &str, dir: &str, argv: &[String]) -> anyhow::Result<()> {
-        let mut args = vec!["respawn-pane", "-k", "-c", dir, "-t", pane, "--"];
+        // tmux expands formats in it, commands too
+        let dir = dir.replace('#', "##");
+        let mut args = vec!["respawn-pane", "-k", "-c", &dir, "-t", pane, "--"];
         args.extend(argv.iter().map(String::as_str));
         let out = self.run(&args)?;
         if !out.status.success() {
@@ -286,8 +288,15 @@ impl Tmux {
         if String::from_utf8_lossy(&piped.stdout).trim() == "1" {
             return Ok(false);
         }
-        let out = self.run(&["pipe-pane", "-O", "-t", pane, command])?;
+        // tmux expands its own formats and the clock's in it
+        let command = command.replace('#', "##").replace('%', "%%");
+        let out = self.run(&["pipe-pane", "-O", "-t", pane, &command])?;
         Ok(out.status.success())
+    }
+
+    /// Takes the copy away again.
+    pub fn unpipe(&self, pane: &str) -> anyhow::Result<()> {
+        self.run(&["pipe-pane", "-t", pane]).map(drop)
     }
 
     fn send(&self, pane: &str, args: &[&str]) -> anyhow::Result<()> {

@@ -254,15 +254,25 @@ impl Delivery<'_> {
         match seen {
             Ok(s) if there(&s) => Ok(s),
             Ok(s) => {
-                // our own command's dialog: dismissed, which changes nothing
-                let _ = self.tmux.press(&self.session.incarnation.pane_id, "Escape");
                 let why = state_of(Some(&s));
+                self.dismiss(&asks);
                 Err(Stop::Context(format!(
                     "{dir}: the client asks whether to trust it (--trust-dir): {why}"
                 )))
             }
             Err(s) => {
                 Err(Stop::Context(format!("the client did not go there: {}", state_of(s.as_ref()))))
+            }
+        }
+    }
+
+    /// Our own command's dialog is left again, which changes nothing.
+    fn dismiss(&self, asks: &impl Fn(&Seen) -> bool) {
+        for _ in 0..4 {
+            std::thread::sleep(SETTLE);
+            let _ = self.tmux.press(&self.session.incarnation.pane_id, "Escape");
+            if self.await_seen(Duration::from_millis(700), |s| !asks(s)).is_ok() {
+                return;
             }
         }
     }

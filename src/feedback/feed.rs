@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::ctx::establish;
 use crate::event::{self, End, Event, Evidence, Outcome};
 use crate::store::{Line, Standing, Store};
+use crate::tmux::Tmux;
 use crate::when;
 
 use super::{Bound, chain, close, follow, judge};
@@ -60,6 +61,9 @@ pub fn feed(
             looked = Instant::now();
             let now = store.attempt(bound.attempt.name)?.filter(|a| a.state.is_open());
             let Some(a) = now else {
+                if let Some(i) = &bound.attempt.incarnation {
+                    Tmux::at(&i.socket).unpipe(&i.pane_id)?;
+                }
                 chain(store, bound.attempt.session)?;
                 return Ok(fed);
             };
