@@ -1,6 +1,7 @@
 //! The real clients full-screen in a pane of the world's tmux server, with a stub for a model.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::client::{self, Kind};
 use super::stub::Stub;
@@ -114,7 +115,7 @@ impl<'w> Live<'w> {
         let rows: Vec<&str> = screen.lines().collect();
         match self.kind {
             Kind::Claude => {
-                rows.windows(2).any(|w| w[0].starts_with("────") && w[1].starts_with('❯'))
+                rows.windows(2).any(|w| w[0].starts_with("────") && w[1].starts_with("❯\u{a0}"))
             }
             Kind::Codex => rows
                 .iter()
@@ -125,7 +126,7 @@ impl<'w> Live<'w> {
     }
 
     /// Waits until the screen is as wanted; answers it.
-    pub fn await_text(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+    pub fn await_text(&self, what: &str, mut wanted: impl FnMut(&str) -> bool) -> String {
         until(&format!("{what} on the screen of {}", self.name), || {
             let screen = self.screen();
             if wanted(&screen) { Ok(screen) } else { Err(screen) }
@@ -168,6 +169,20 @@ impl<'w> Live<'w> {
 
     pub fn key(&self, key: &str) {
         self.world.tmux(&["send-keys", "-t", &self.pane, key]);
+    }
+
+    /// Answers the dialog that has these words, and waits until it is gone. Claude is deaf to keys for the first 0.2 s of
+    /// a dialog, so the key is pressed again while the dialog stands.
+    pub fn answer(&self, dialog: &str, key: &str) {
+        let mut pressed: Option<Instant> = None;
+        self.await_text(&format!("no {dialog:?}"), |screen| {
+            let stands = screen.contains(dialog);
+            if stands && pressed.is_none_or(|t| t.elapsed() > Duration::from_secs(2)) {
+                self.key(key);
+                pressed = Some(Instant::now());
+            }
+            !stands
+        });
     }
 
     /// Pastes a prompt and submits it.

@@ -193,7 +193,8 @@ impl State {
     /// What of this the session's human had not said before.
     fn delivered(&self, session: &str, said: &[String]) -> Vec<String> {
         let known = self.requests.iter().filter(|r| r.session == session);
-        let Some(best) = known.rev().max_by_key(|r| shared_start(&r.said, said)) else {
+        // of those with the same start, the latest
+        let Some(best) = known.max_by_key(|r| shared_start(&r.said, said)) else {
             return said.to_vec();
         };
         let old = shared_start(&best.said, said);
