@@ -2,5 +2,6 @@
 
 pub mod client;
 pub mod house;
+pub mod live;
 pub mod stub;
 pub mod world;
