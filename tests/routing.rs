@@ -26,6 +26,8 @@ fn session(id: i64, dir: &str, branch: Option<&str>) -> Session {
             boot_id: "b".into(),
         },
         condition: Condition::Idle,
+        since: None,
+        agent: None,
         shell: Some("bash".into()),
         place: Place {
             working_dir: Some(dir.into()),
@@ -56,6 +58,7 @@ fn task(id: i64, dir: Option<&str>, branch: Option<&str>) -> Task {
         },
         tree: dir.map(Into::into),
         group: None,
+        conversation: None,
         max_attempts: 3,
         timeout: None,
         verify: None,
