@@ -53,6 +53,10 @@ pub fn follow(
         Tmux::at(&session.incarnation.socket).press(&session.incarnation.pane_id, "Escape")?;
     }
     match &seen.condition {
+        // what it left running will wake it again
+        Condition::Idle | Condition::Error(_) | Condition::Blocked(_) if seen.background => {
+            Ok(None)
+        }
         Condition::Working(_) => {
             Ok(store.turn(a, State::Running, None, now)?.then(|| ("running", "it works".into())))
         }
@@ -206,12 +210,20 @@ fn turn_of(
     let lines: Vec<_> = events.iter().map(|e| kept(e, Standing::Owner, None)).collect();
     // the same lines have the same numbers: what was kept before is not kept again
     store.record(a, &format!("record:{from}"), &lines, now)?;
+    let prompts =
+        events.iter().filter(|e| matches!(&e.body, Body::Message { role, .. } if role == "user"));
+    let mixed = prompts.count() > 1;
     let last = events.into_iter().rev().find(|e| match &e.body {
         Body::TurnEnd(_) => true,
         Body::Message { role, .. } => role == "user",
         _ => false,
     });
     Ok(match last.map(|e| e.body) {
+        Some(Body::TurnEnd(end)) if mixed => {
+            let also = "somebody else's prompt went into the same turn";
+            let note = end.note.map_or(also.to_owned(), |n| format!("{n}; {also}"));
+            Some(End { note: Some(note), ..end })
+        }
         Some(Body::TurnEnd(end)) => Some(end),
         _ => None,
     })
