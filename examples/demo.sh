@@ -16,6 +16,11 @@ clean_up() {
   [[ -z $watch ]] || kill "$watch" 2>/dev/null || true
   tmux -S "$world/tmux" kill-server 2>/dev/null || true
   wait
+  # a live client writes to its end
+  for _ in 1 2 3 4 5; do
+    rm -rf "$world" 2>/dev/null && return
+    sleep 0.5
+  done
   rm -rf "$world"
 }
 trap clean_up EXIT
