@@ -7,10 +7,10 @@ use rustix::process::Signal;
 
 use crate::attempt::{self, Closing};
 use crate::config::Config;
-use crate::{feedback, proc};
 use crate::store::{OpenAttempt, Store};
 use crate::task::{State, TaskId};
 use crate::when::{self, Ms};
+use crate::{feedback, proc};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Word {
@@ -88,7 +88,9 @@ fn cancel(store: &mut Store, id: TaskId, now: Ms) -> anyhow::Result<()> {
             proc::signal(owner.pid, Signal::TERM);
             return await_end(store, &open);
         }
-        if open.receipt.is_some() && matches!(open.state, attempt::State::Running | attempt::State::Waiting) {
+        if open.receipt.is_some()
+            && matches!(open.state, attempt::State::Running | attempt::State::Waiting)
+        {
             return interrupt(store, &open);
         }
         if store.cancel(&open, WHY, now)? {

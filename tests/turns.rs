@@ -232,7 +232,8 @@ fn a_background_task_is_not_the_end() {
     let Some(b) = Bench::new(Kind::Claude) else { return };
     let _live = b.adopted(Kind::Claude);
     let done = b.dir.join("done");
-    let id = b.submitted(Kind::Claude, &format!("STUB:background sleep 6; touch {}", done.display()));
+    let id =
+        b.submitted(Kind::Claude, &format!("STUB:background sleep 6; touch {}", done.display()));
     let begun = Instant::now();
     loop {
         let state = b.world.state(&id);
@@ -280,7 +281,8 @@ fn a_turn_that_takes_too_long_is_interrupted_and_has_failed() {
     for kind in BOTH {
         let Some(b) = Bench::new(kind) else { return };
         let _live = b.adopted(kind);
-        let args = ["--provider", kind.name(), "--timeout", "2s", "--max-attempts", "1", "STUB:slow 30"];
+        let args =
+            ["--provider", kind.name(), "--timeout", "2s", "--max-attempts", "1", "STUB:slow 30"];
         let id = b.world.enqueue(&args);
         b.world.assign();
         let t = b.world.await_state(&id, "failed");
@@ -303,7 +305,15 @@ fn ten_tasks_in_two_directories_and_two_branches() {
             let words = format!("STUB:ok number {i}");
             let dir = dir.to_str().expect("UTF-8");
             ids.push((
-                b.world.enqueue(&["--provider", kind.name(), "--dir", dir, "--branch", branch, &words]),
+                b.world.enqueue(&[
+                    "--provider",
+                    kind.name(),
+                    "--dir",
+                    dir,
+                    "--branch",
+                    branch,
+                    &words,
+                ]),
                 format!("number {i}"),
             ));
         }
@@ -339,7 +349,8 @@ fn launcher(b: &Bench, kind: Kind, also: &Path) {
             program.display()
         ),
     );
-    let args = if kind == Kind::Codex { ", '--no-daemon'" } else { ", '--permission-mode', 'default'" };
+    let args =
+        if kind == Kind::Codex { ", '--no-daemon'" } else { ", '--permission-mode', 'default'" };
     b.world.config(&format!(
         "[provider.{}.live]\nlaunch = ['{}'{args}]\n",
         kind.name(),

@@ -1,5 +1,7 @@
 //! The part of a profile that says how a live client is found, launched, fed and read: data.
 
+use std::collections::BTreeMap;
+
 use regex::Regex;
 use serde::{Deserialize, Deserializer};
 
@@ -27,12 +29,9 @@ pub struct Live {
     /// What stands in the composer for a paste that it does not show: group 1 counts its lines or characters.
     #[serde(default, deserialize_with = "some_regex")]
     pub chip: Option<Regex>,
-    /// Texts that begin with one of these would be taken for a command of the client's own.
+    /// Texts that begin with one of these would be taken for a command of the client's own; what is put before them.
     #[serde(default)]
-    pub guard: Vec<String>,
-    /// What is put before such a text.
-    #[serde(default)]
-    pub guard_with: String,
+    pub guard: BTreeMap<String, String>,
     /// What is typed before a text that the client would file as pasted by somebody else: one of `lead_lines` lines or
     /// more, or of more than `lead_chars` characters.
     #[serde(default)]
@@ -229,20 +228,23 @@ impl Live {
         shown.len() >= SCROLLED && bare(&whole).ends_with(&shown)
     }
 
-    /// The text as it is typed: guarded and led in where the client needs that, never ending in a word that a popup
-    /// completes.
+    /// What is typed first, and the text that is pasted: led in or guarded where the client needs that, never ending in
+    /// a word that a popup completes.
     pub fn deliverable(&self, content: &str) -> (Option<String>, String) {
         let mut text = crate::clean::text(&content.replace("\r\n", "\n")).trim_end().to_owned();
-        if self.guard.iter().any(|g| text.trim_start().starts_with(g.as_str())) {
-            text = format!("{}{text}", self.guard_with);
+        let many = self.lead_lines.is_some_and(|n| text.lines().count() >= n)
+            || self.lead_chars.is_some_and(|n| text.chars().count() >= n);
+        let lead = self.lead.clone().filter(|_| many);
+        // behind a lead-in nothing is at the start
+        let guard = self.guard.iter().find(|(g, _)| text.trim_start().starts_with(g.as_str()));
+        if let (None, Some((_, with))) = (&lead, guard) {
+            text = format!("{with}{text}");
         }
         let last = text.rsplit(char::is_whitespace).next().unwrap_or_default();
         if last.starts_with(['@', '$']) {
             text.push(' ');
         }
-        let many = self.lead_lines.is_some_and(|n| text.lines().count() >= n)
-            || self.lead_chars.is_some_and(|n| text.chars().count() > n);
-        (self.lead.clone().filter(|_| many), text)
+        (lead, text)
     }
 }
 
@@ -261,6 +263,23 @@ pub fn same(a: &str, b: &str) -> bool {
 /// Whether `part` is the beginning of `whole`.
 pub fn starts(whole: &str, part: &str) -> bool {
     bare(whole).starts_with(&bare(part))
+}
+
+/// Whether a prompt of a client's record is these very words, whatever the client put around a paste.
+pub fn is_prompt(prompt: &str, lead: &str, text: &str) -> bool {
+    let whole = format!("{lead}{text}");
+    same(prompt, &whole) || same(&unwrapped(prompt), &whole)
+}
+
+/// A prompt without the tags that Claude puts around a paste.
+fn unwrapped(prompt: &str) -> String {
+    let cut = || {
+        let (before, rest) = prompt.split_once("<pasted_content id=\"")?;
+        let (id, rest) = rest.split_once("\">")?;
+        let (text, after) = rest.rsplit_once(&format!("</pasted_content id=\"{id}\">"))?;
+        Some(format!("{before}{text}{after}"))
+    };
+    cut().unwrap_or_else(|| prompt.to_owned())
 }
 
 /// Whether `part` is somewhere in `whole`.

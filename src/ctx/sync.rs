@@ -170,6 +170,7 @@ pub fn look(
             agent: None,
             composer: None,
             prompts: 0,
+            touched: pane.touched,
         };
         match (&rest[i], &clients[i]) {
             (Err(c), _) => seen.condition = c.clone(),
@@ -189,6 +190,11 @@ pub fn look(
                     "{what} runs there, which is no shell and no client known here"
                 ));
             }
+        }
+        if seen.condition.is_at_rest()
+            && let Some(why) = somebody(pane, config.hands_off)
+        {
+            seen.condition = Condition::Blocked(why);
         }
         all.push((!pane.dead).then_some(seen));
     }
@@ -216,6 +222,17 @@ fn see_agent(seen: &mut Seen, client: &Client, pane: &Pane, m: &Material) {
         version: m.version.clone(),
         record: m.record.as_ref().and_then(|r| r.path.clone()),
     });
+}
+
+/// Whether somebody is at the pane: people come first.
+fn somebody(p: &Pane, hands_off: Ms) -> Option<String> {
+    let why = || {
+        format!(
+            "somebody is at the pane, and pressed a key in the last {} s (hands_off)",
+            (hands_off + 999) / 1000
+        )
+    };
+    (when::now() - p.touched? < hands_off).then(why)
 }
 
 /// What keeps a pane from taking input as it is meant.

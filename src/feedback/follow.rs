@@ -41,7 +41,7 @@ pub fn follow(
     let Some(seen) = seen.filter(|s| Some(&s.incarnation) == a.incarnation.as_ref()) else {
         return gone(store, config, a, receipt, &task);
     };
-    if a.state == State::Unknown && !late(store, a, receipt, &task, &seen, now)? {
+    if a.state == State::Unknown && !late(store, config, a, receipt, &task, &seen, now)? {
         return Ok(None);
     }
     if matches!(seen.condition, Condition::Working(_) | Condition::Waiting(_))
@@ -50,7 +50,7 @@ pub fn follow(
         && store.mark_escaped(a, now)?
     {
         // ended as a person would end it: what comes of that is seen at a later look
-        Tmux::at(&session.incarnation.socket).press(&session.incarnation.pane_id, "Escape")?;
+        Tmux::at(&session.incarnation.socket).press(&seen.incarnation, "Escape")?;
     }
     match &seen.condition {
         Condition::Working(_) => {
@@ -76,6 +76,7 @@ fn overdue(a: &OpenAttempt, task: &Task, now: Ms) -> Option<String> {
 /// Late evidence: the record shows that a prompt of which nobody knew was taken after all.
 fn late(
     store: &mut Store,
+    config: &Config,
     a: &OpenAttempt,
     receipt: &Receipt,
     task: &Task,
@@ -86,10 +87,23 @@ fn late(
     let Some(record) = agent.and_then(|g| g.record.clone()) else { return Ok(false) };
     // another record than at the paste is a conversation that was begun since: it is read whole
     let from = if receipt.record.as_deref() == Some(&record) { receipt.from } else { 0 };
-    let Some(from) = live::has_prompt(&record, from, &task.content) else { return Ok(false) };
+    let Some(from) = typed_at(config, a, task, &record, from)? else { return Ok(false) };
     let receipt =
         Receipt { evidence: Some("record".into()), record: Some(record), from, ..receipt.clone() };
     store.submitted(a, &receipt, agent.and_then(|g| g.session_id.as_deref()), now)
+}
+
+/// Where the record has the attempt's own prompt.
+fn typed_at(
+    config: &Config,
+    a: &OpenAttempt,
+    task: &Task,
+    record: &str,
+    from: u64,
+) -> anyhow::Result<Option<u64>> {
+    let Some(rules) = config.profile(&task.provider)?.live else { return Ok(None) };
+    let (lead, text) = rules.deliverable(&task.content);
+    Ok(live::has_prompt(record, from, a.claimed_at, &lead.unwrap_or_default(), &text))
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -161,8 +175,15 @@ fn gone(
     if lives {
         return Ok(None);
     }
-    let end = match &receipt.record {
-        Some(path) => turn_of(store, config, a, task, path, receipt.from, when::now())?,
+    // of a prompt that was perhaps never sent, no other one's end tells
+    let from = match &receipt.record {
+        Some(path) if a.state == State::Unknown => {
+            typed_at(config, a, task, path, receipt.from)?.map(|from| (path, from))
+        }
+        other => other.as_ref().map(|path| (path, receipt.from)),
+    };
+    let end = match from {
+        Some((path, from)) => turn_of(store, config, a, task, path, from, when::now())?,
         None => None,
     };
     let ending = match end.filter(|e| !is_interrupt(e)) {

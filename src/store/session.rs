@@ -32,6 +32,8 @@ pub struct Seen {
     pub composer: Option<String>,
     /// Prompts that its screen shows, the composer's own among them.
     pub prompts: usize,
+    /// When somebody who has the pane before him pressed a key last.
+    pub touched: Option<Ms>,
 }
 
 impl Store {

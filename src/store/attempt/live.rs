@@ -119,7 +119,7 @@ impl Store {
         let row = self.db.query_row(
             "select a.agent_session, t.group_name from attempts a join tasks t on t.id = a.task_id \
              where a.session_id = ?1 and a.id <> ?2 and a.receipt is not null and a.agent_session is not null \
-             order by a.id desc limit 1",
+             and a.state <> 'refused' order by a.id desc limit 1",
             params![session.0, but.id.0],
             |r| Ok((r.get(0)?, r.get(1)?)),
         );
