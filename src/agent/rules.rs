@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 use serde::{Deserialize, Deserializer};
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::screen::Screen;
 use crate::session::Condition;
@@ -214,7 +215,11 @@ impl Live {
     /// show, or as the mark that stands for a paste.
     pub fn shows(&self, composer: &str, lead: &str, text: &str) -> bool {
         let whole = format!("{lead}{text}");
-        if same(composer, &whole) {
+        let (shown, all) = (bare(composer), bare(&whole));
+        let left = unshown(&shown, &all);
+        if left.is_some_and(|rest| !rest.contains(|c: char| c.is_ascii()))
+            && 2 * shown.len() >= all.len()
+        {
             return true;
         }
         if let Some(m) = self.chip.as_ref().and_then(|c| c.captures(composer)) {
@@ -224,8 +229,7 @@ impl Live {
             let fits = count.is_none_or(|n| [lines, lines - 1, chars].contains(&n));
             return fits && same(&composer.replacen(mark, "", 1), lead);
         }
-        let shown = bare(composer);
-        shown.len() >= SCROLLED && bare(&whole).ends_with(&shown)
+        shown.len() >= SCROLLED && left.is_some()
     }
 
     /// What is typed first, and the text that is pasted: led in or guarded where the client needs that, never ending in
@@ -251,9 +255,28 @@ impl Live {
 /// Of a text that does not fit into the composer, its end shows; less than this could be somebody else's.
 const SCROLLED: usize = 200;
 
-/// Clients break lines and widen tabs: blanks do not count.
+/// Clients break lines, widen tabs and compose accents: blanks do not count, nor how an accent is written.
 fn bare(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace()).collect()
+    text.nfc().filter(|c| !c.is_whitespace()).collect()
+}
+
+/// What of a text is not to be seen before the end of it that a screen shows; `None` where the screen shows something
+/// else. A terminal cannot show every character beyond ASCII.
+fn unshown<'a>(shown: &str, all: &'a str) -> Option<&'a str> {
+    let mut rest = all;
+    for c in shown.chars().rev() {
+        loop {
+            let last = rest.chars().next_back()?;
+            rest = &rest[..rest.len() - last.len_utf8()];
+            if last == c {
+                break;
+            }
+            if last.is_ascii() {
+                return None;
+            }
+        }
+    }
+    Some(rest)
 }
 
 pub fn same(a: &str, b: &str) -> bool {
@@ -293,4 +316,25 @@ fn regex<'de, D: Deserializer<'de>>(d: D) -> Result<Regex, D::Error> {
 
 fn some_regex<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Regex>, D::Error> {
     regex(d).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_screen_may_lack_what_no_terminal_shows_and_nothing_else() {
+        let left = |shown: &str, all: &str| unshown(shown, all).map(str::to_owned);
+        assert_eq!(left("7:é\u{4e16}", "7:é\u{fdfd}\u{4e16}").as_deref(), Some(""));
+        assert_eq!(left("end", "the end").as_deref(), Some("the "));
+        assert_eq!(left("x7", "7"), None);
+        assert_eq!(left("ab", "acb"), None);
+    }
+
+    #[test]
+    fn a_prompt_on_record_is_ours_whole_or_not_at_all() {
+        let wrapped = "Do: \n\n<pasted_content id=\"8f\">\na\nb\n</pasted_content id=\"8f\">\n";
+        assert!(is_prompt(wrapped, "Do: ", "a\nb") && is_prompt("a b", "", "a b"));
+        assert!(!is_prompt("a b, and more", "", "a b") && !is_prompt(wrapped, "", "a"));
+    }
 }
