@@ -130,7 +130,6 @@ fn expected(kind: Kind, content: &str) -> String {
     match kind {
         Kind::Claude if text.starts_with('/') => format!("Task: {text}"),
         Kind::Claude if text.starts_with('!') => format!(" {text}"),
-        Kind::Codex if text.starts_with('/') => format!(" {text}"),
         _ => text,
     }
 }
@@ -145,7 +144,10 @@ fn is(kind: Kind, arrived: &str, content: &str) -> bool {
                 && p.text == wanted
                 && p.after.trim().is_empty()
         }
-        None => arrived == wanted || arrived == format!("{wanted} "),
+        // a blank at the end, or the one that keeps Codex from a command, is taken off by most clients
+        None => {
+            [&wanted, &format!("{wanted} "), &format!(" {wanted}")].contains(&&arrived.to_owned())
+        }
     }
 }
 
@@ -219,49 +221,6 @@ fn every_kind_of_text_arrives_once_and_exactly_or_is_refused() {
     }
 }
 
-#[test]
-#[ignore = "probe"]
-fn probe() {
-    for kind in BOTH {
-        let Some(b) = Bench::new(kind) else { return };
-        let live = b.adopted(kind);
-        for (i, t) in [
-            "\u{2060}/help one",
-            "./help",
-            " !echo two",
-            " /help three",
-            "\u{a0}/help four",
-            "\n/help five",
-            "\u{feff}/help six",
-            "# seven",
-            " #seven",
-            "look at @file ",
-            "look at @fi ",
-            "look $HOME ",
-            "/etc/hosts is",
-            "@file first",
-            "/line\n2\n3\n4\n5",
-        ]
-        .iter()
-        .enumerate()
-        {
-            let before = b.stub.deliveries().len();
-            live.paste(t);
-            std::thread::sleep(Duration::from_millis(500));
-            live.key("Enter");
-            std::thread::sleep(Duration::from_millis(1500));
-            eprintln!("{kind:?} {i} {t:?} -> {:?}", &b.stub.deliveries()[before..]);
-            if b.stub.deliveries().len() == before {
-                eprintln!("{}", live.screen());
-            }
-            live.key("Escape");
-            live.key("C-u");
-            live.key("C-u");
-            std::thread::sleep(Duration::from_millis(1000));
-        }
-    }
-}
-
 /// Nothing of the task went in: the attempt is refused or was never made, and the stub has seen nothing.
 fn kept_out(b: &Bench, kind: Kind, id: &str, why: &str) {
     for _ in 0..2 {
@@ -321,6 +280,9 @@ fn a_humans_draft_is_neither_moved_nor_sent() {
         let before = live.screen();
         assert!(before.contains("half a dra") && !before.contains("hello"), "{before}");
         live.type_text("ft");
+        live.await_words("half a draft");
+        // Codex takes an Enter right behind typed text for a part of a paste
+        std::thread::sleep(Duration::from_millis(500));
         live.key("Enter");
         assert_eq!(b.stub.await_prompts(1), ["half a draft"]);
         b.world.assign_until(&id, "completed");
@@ -342,7 +304,7 @@ fn a_client_at_work_at_a_permission_or_at_a_dialog_gets_nothing() {
         };
         live.submit("STUB:hang 600");
         let mut seen = b.stub.await_prompts(1);
-        refused("working", &seen);
+        refused("busy", &seen);
         live.key("Escape");
         live.await_text("the interruption", |s| s.contains("nterrupted") || live.has_prompt(s));
         live.key("C-u");
@@ -469,4 +431,129 @@ fn a_pass_killed_in_a_delivery_leaves_it_unknown_and_late_evidence_resolves_it()
             assert_eq!(b.attempts(&id).len(), 1, "{kind:?} {step}");
         }
     }
+}
+
+/// A client that was started this moment.
+fn right_after_start(b: &Bench, kind: Kind, n: usize, tally: &mut Tally) {
+    let name = format!("fresh{n}");
+    let live = b.client(kind, &name);
+    b.world.ok("orch-ctx", &["adopt", &name]);
+    let content = format!("Say {n} as soon as you can.");
+    deliver_once(b, kind, &["--session", &name], &content, tally);
+    b.world.tmux(&["kill-session", "-t", &format!("={}", live.name)]);
+}
+
+/// A client whose turn a person interrupted before there was an answer: Claude's composer holds the prompt again.
+fn after_escape(b: &Bench, kind: Kind, live: &Live, n: usize, tally: &mut Tally) {
+    b.world.await_idle(kind.name());
+    live.submit(&format!("{n} STUB:hang 600"));
+    b.stub.await_prompts(b.stub.prompts().len().max(1));
+    until("it to work", || match b.world.ctx(kind.name())["state"].as_str() {
+        Some("working") => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    live.key("Escape");
+    until("it to be interrupted", || match b.world.ctx(kind.name())["state"].as_str() {
+        Some("working") => Err(live.screen()),
+        _ => Ok(()),
+    });
+    let seen = b.stub.deliveries().len();
+    b.world.assign();
+    assert_eq!(b.stub.deliveries().len(), seen);
+    for _ in 0..2 {
+        live.key("C-u");
+    }
+    b.world.await_idle(kind.name());
+    deliver_once(b, kind, &[], &format!("Say {n} after the interruption."), tally);
+}
+
+fn after_error(b: &Bench, kind: Kind, live: &Live, n: usize, tally: &mut Tally) {
+    b.world.await_idle(kind.name());
+    live.submit(&format!("{n} STUB:400"));
+    until("an error", || match b.world.ctx(kind.name())["state"].as_str() {
+        Some("error") => Ok(()),
+        other => Err(format!("{other:?} {}", live.screen())),
+    });
+    deliver_once(b, kind, &[], &format!("Say {n} after the error."), tally);
+}
+
+/// So many deliveries of each kind of text, and of each moment.
+fn measure(kind: Kind, of_texts: usize, of_moments: usize) -> Vec<(&'static str, Tally)> {
+    let b = Bench::new(kind).expect("the client");
+    let live = b.adopted(kind);
+    let mut table: Vec<(&'static str, Tally)> =
+        texts(0).into_iter().map(|(what, _)| (what, Tally::default())).collect();
+    for n in 1..=of_texts {
+        // a conversation of its own for every round
+        let group = format!("g{n}");
+        for ((_, content), (_, tally)) in texts(n).iter().zip(&mut table) {
+            deliver_once(&b, kind, &["--session", kind.name(), "--group", &group], content, tally);
+        }
+    }
+    let mut moments = [Tally::default(), Tally::default(), Tally::default()];
+    for n in 1..=of_moments {
+        right_after_start(&b, kind, n, &mut moments[0]);
+        after_escape(&b, kind, &live, n, &mut moments[1]);
+        after_error(&b, kind, &live, n, &mut moments[2]);
+    }
+    table.extend(["right after start", "after Esc", "after an API error"].into_iter().zip(moments));
+    table
+}
+
+#[test]
+#[ignore = "make bench-deliveries: 400 deliveries take minutes"]
+fn bench() {
+    use std::fmt::Write as _;
+    let number =
+        |name: &str, or: usize| std::env::var(name).map_or(or, |v| v.parse().expect("a number"));
+    let (of_texts, of_moments) = (number("ORCH_ROUNDS", 10), number("ORCH_MOMENTS", 14));
+    let running =
+        BOTH.map(|kind| (kind, std::thread::spawn(move || measure(kind, of_texts, of_moments))));
+    let mut page = String::from(
+        "# Deliveries\n\nWritten by `make bench-deliveries`: orch-enqueue and orch-assign (debug build), the real clients in tmux, a stub for\n\
+         the model, both clients at once. *exact*: the stub saw the text, byte for byte as filtered. *false receipt*: `submitted`,\n\
+         and the stub never saw it. *ms*: the median from the claim to the receipt, `/clear` for a new conversation included.\n\n\
+         | client | text | deliveries | submitted | refused | unknown | exact | duplicates | false receipts | ms |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for (kind, thread) in running {
+        let table = thread.join().expect("the deliveries");
+        let mut all = Tally::default();
+        for (what, t) in &table {
+            row(&mut page, kind, what, t);
+            all.deliveries += t.deliveries;
+            all.submitted += t.submitted;
+            all.refused += t.refused;
+            all.unknown += t.unknown;
+            all.exact += t.exact;
+            all.duplicates += t.duplicates;
+            all.false_receipts += t.false_receipts;
+            all.took.extend(&t.took);
+        }
+        row(&mut page, kind, "**all**", &all);
+    }
+    writeln!(page).expect("string");
+    std::fs::write(crate::support::house::root().join("examples/bench/DELIVERIES.md"), page)
+        .expect("the page");
+}
+
+fn row(page: &mut String, kind: Kind, what: &str, t: &Tally) {
+    use std::fmt::Write as _;
+    let mut took = t.took.clone();
+    took.sort();
+    let median = took.get(took.len() / 2).map_or(0, Duration::as_millis);
+    writeln!(
+        page,
+        "| {} | {what} | {} | {} | {} | {} | {} | {} | {} | {median} |",
+        kind.name(),
+        t.deliveries,
+        t.submitted,
+        t.refused,
+        t.unknown,
+        t.exact,
+        t.duplicates,
+        t.false_receipts,
+    )
+    .expect("string");
 }
