@@ -24,7 +24,7 @@ pub struct Live {
     /// The row of the composer: what group 1 matches is what is typed there.
     #[serde(deserialize_with = "regex")]
     pub prompt: Regex,
-    /// Below the composer's row: rows that go on it, up to a row that matches this.
+    /// Below the composer's row: rows that go on it, up to the last row that matches this.
     #[serde(default, deserialize_with = "some_regex")]
     pub prompt_end: Option<Regex>,
     /// What stands in the composer for a paste that it does not show: group 1 counts its lines or characters.
@@ -202,8 +202,12 @@ impl Live {
         let mut text =
             self.prompt.captures(&s.typed[at])?.get(1).map_or("", |m| m.as_str()).to_owned();
         if let Some(end) = &self.prompt_end {
-            let below = s.typed[at + 1..].iter().zip(&s.rows[at + 1..]);
-            for (typed, _) in below.take_while(|(_, row)| !end.is_match(row)) {
+            // the last such row: one of its kind may stand in the text itself
+            let below = &s.rows[at + 1..];
+            let is_end = |r: &String| end.is_match(r);
+            let full = below.iter().rposition(|r| !r.trim().is_empty()).map_or(0, |i| i + 1);
+            let rows = below[..full].iter().rposition(is_end).unwrap_or(full);
+            for typed in &s.typed[at + 1..at + 1 + rows] {
                 text.push('\n');
                 text.push_str(typed);
             }
