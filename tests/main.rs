@@ -15,6 +15,7 @@ mod promises; // what every program owes: help, bad flags, closed pipes, full di
 mod queue; // orch-enqueue, orch-ls, orch-ctl, orch-ctx: the queue as people and scripts use it
 mod races; // many passes at once, and processes killed at every step
 mod routing; // routing and policy: the pure rules, each term and key
+mod states; // what a live client is said to be doing, against what is known
 mod support;
 mod tty; // what terminals get from real clients and shells, and the events that come of it
 mod wrap; // orch-wrap: a command as an attempt, by hand

@@ -196,6 +196,9 @@ impl Rule {
             self.contains.iter().any(|t| r.contains(t.as_str()))
                 || self.regex.iter().any(|x| x.is_match(r))
         };
+        if let (Some(c), Some(true), true) = (composer, self.composer, self.regex.is_empty()) {
+            return format!("{:?}", s.rows[c.first].trim());
+        }
         let rows: Vec<String> = self
             .rows(s, composer)
             .into_iter()
