@@ -225,6 +225,8 @@ impl Sampler {
 enum Act {
     /// A prompt, what a tool call of its turn leads to, and what its last failure does.
     Submit { call: &'static str, failure: &'static str },
+    /// A dialog is on the screen.
+    Asked,
     Answer,
     Escape,
     Respawn,
@@ -275,6 +277,7 @@ impl Life<'_> {
     fn asked(&mut self, prompt: &str, kind: &'static str, dialog: &str) {
         self.submit(prompt, kind, "error");
         self.live.await_words(dialog);
+        self.act(Act::Asked);
         std::thread::sleep(Duration::from_millis(1500));
     }
 
@@ -363,7 +366,8 @@ impl Life<'_> {
     }
 }
 
-/// What was true from when on; `settled` is false between a prompt's Enter and the model's first sight of it.
+/// What was true from when on. `settled` is false between a prompt's Enter and the model's first sight of it, and
+/// between a model's call of a tool and the dialog about it: the client works on both.
 struct Truth {
     from: Instant,
     state: &'static str,
@@ -387,13 +391,14 @@ fn truths(begun: Instant, acts: &[(Instant, Act)], timeline: &[(Instant, Phase)]
                 (called, failed) = (call, failure);
                 (truths.last().map_or("idle", |t| t.state), false)
             }
+            What::Act(Act::Asked) => (called, true),
             What::Act(Act::Answer) => ("working", true),
             What::Act(Act::Escape) => ("idle", true),
             What::Act(Act::Respawn) => ("starting", true),
             What::Act(Act::Ready) => ("idle", true),
             What::Phase(Phase::Began) => ("working", true),
             What::Phase(Phase::Ended(End::Said | End::Left)) => ("idle", true),
-            What::Phase(Phase::Ended(End::Called)) => (called, true),
+            What::Phase(Phase::Ended(End::Called)) => (called, false),
             What::Phase(Phase::Ended(End::Failed)) if tried_again() => ("working", true),
             What::Phase(Phase::Ended(End::Failed)) => (failed, true),
         };
@@ -502,7 +507,7 @@ fn hold(f: &Figures, name: &str) {
 #[test]
 fn a_short_life_of_each_client_is_seen_as_it_is() {
     for kind in [Kind::Claude, Kind::Codex] {
-        let Some(f) = measure(kind, 120, Life::short) else { return };
+        let Some(f) = measure(kind, 120, |life| life.short()) else { return };
         hold(&f, kind.name());
         assert!(f.samples > 30 && f.waited == 1, "{} samples", f.samples);
     }
@@ -517,7 +522,7 @@ fn long_lives_at_three_widths_are_seen_as_they_are() {
     );
     let mut all = Vec::new();
     for kind in [Kind::Claude, Kind::Codex] {
-        let width = |w| std::thread::spawn(move || (w, measure(kind, w, Life::long)));
+        let width = |w| std::thread::spawn(move || (w, measure(kind, w, |life| life.long())));
         for thread in [60, 120, 200].map(width) {
             let (w, f) = thread.join().expect("a life");
             let f = f.expect("the client");
