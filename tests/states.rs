@@ -330,7 +330,7 @@ impl Life<'_> {
             self.asked("STUB:esc touch x", "waiting(permission)", "Would you like to run");
         }
         self.escape(0.0);
-        self.turn("STUB:flaky 3");
+        self.turn("STUB:flaky 2");
         self.turn("STUB:background sleep 5");
         std::thread::sleep(Duration::from_secs(6));
         self.rest();
@@ -551,5 +551,75 @@ fn long_lives_at_three_widths_are_seen_as_they_are() {
     for (name, f) in &all {
         hold(f, name);
         assert!(f.background > 5, "{name}: a shell in the background is seen");
+    }
+}
+
+/// What `orch-ctx record` keeps of the pane, and what it gives again.
+fn recorded(w: &World, pane: &str, name: &str) -> Value {
+    let text = w.ok("orch-ctx", &["record", pane]);
+    let file = w.text("recorded.json");
+    std::fs::write(&file, &text).expect("the record");
+    if let Some(dir) = std::env::var_os("ORCH_KEEP_MATERIAL") {
+        std::fs::write(PathBuf::from(dir).join(format!("{name}.json")), &text).expect("kept");
+    }
+    explain(w, &file)
+}
+
+#[test]
+fn the_composer_holds_what_a_person_typed_and_nothing_else() {
+    let words = "a long draft that needs more than one row of its own at this width ".repeat(3);
+    for kind in [Kind::Claude, Kind::Codex] {
+        if !client::present(kind) {
+            return;
+        }
+        let w = World::new();
+        let dir = w.repository("proj", &[]);
+        let stub = Stub::start();
+        let setup = Setup { width: 100, ..Setup::default() };
+        let live = Live::ready(&w, &stub, kind, "a", &dir, &setup);
+        let composer = |wanted: &str, name: &str| {
+            let name = format!("{}-{name}-100", kind.name());
+            until(&format!("the composer of {name}"), || {
+                let v = recorded(&w, &live.pane, &name);
+                let text = v["composer"].as_str().unwrap_or("none").to_owned();
+                let bare = |t: &str| t.split_whitespace().collect::<String>();
+                let same = if wanted.contains("that needs") { bare(&text) == bare(wanted) } else { text == wanted };
+                if same && v["state"] == "idle" { Ok(()) } else { Err(v.to_string()) }
+            });
+            until("an empty composer", || {
+                let v = recorded(&w, &live.pane, "cleared");
+                if v["composer"] == "" {
+                    return Ok(());
+                }
+                // it empties a row, then joins it to the one before
+                live.key("C-u");
+                live.key("BSpace");
+                std::thread::sleep(Duration::from_millis(100));
+                Err(v.to_string())
+            });
+        };
+        composer("", "empty");
+        live.paste("first\n\n  third");
+        composer("first\n\n  third", "rows");
+        live.type_text(&words);
+        composer(words.trim(), "wrapped");
+        let mark = match kind {
+            Kind::Claude => {
+                live.paste(&"a line\n".repeat(41));
+                "[Pasted text #1 +41 lines]"
+            }
+            Kind::Codex => {
+                live.paste(&"a line\n".repeat(300));
+                "[Pasted Content 2100 chars]"
+            }
+        };
+        composer(mark, "pasted");
+        // a turn that is ended before its answer: Claude gives the prompt back
+        live.submit("STUB:hang 60");
+        stub.await_prompts(1);
+        std::thread::sleep(Duration::from_secs(1));
+        live.key("Escape");
+        stub.await_end(End::Left, 1);
+        composer(if kind == Kind::Claude { "STUB:hang 60" } else { "" }, "restored");
     }
 }
