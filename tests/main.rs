@@ -18,4 +18,5 @@ mod routing; // routing and policy: the pure rules, each term and key
 mod states; // what a live client is said to be doing, against what is known
 mod support;
 mod tty; // what terminals get from real clients and shells, and the events that come of it
+mod turns;
 mod wrap; // orch-wrap: a command as an attempt, by hand

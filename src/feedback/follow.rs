@@ -21,6 +21,9 @@ use crate::when::{self, Ms};
 /// A client at rest without an end on its record is looked at again for so long before a person is asked.
 const PATIENCE: Ms = 4_000;
 
+/// A client that works on after an Escape is given another one after so long. Two at rest would open a dialog.
+const ESCAPE_AGAIN: Ms = 5_000;
+
 /// One look at an attempt in a live client. Returns where it was moved, and why.
 pub fn follow(
     store: &mut Store,
@@ -38,24 +41,23 @@ pub fn follow(
     let Some(seen) = seen.filter(|s| Some(&s.incarnation) == a.incarnation.as_ref()) else {
         return gone(store, config, a, receipt, &task);
     };
-    if a.state == State::Unknown && !late(store, a, receipt, &task, &seen, now)? {
+    if a.state == State::Unknown && !late(store, config, a, receipt, &task, &seen, now)? {
         return Ok(None);
     }
+    if matches!(seen.condition, Condition::Working(_) | Condition::Waiting(_))
+        && overdue(a, &task, now).is_some()
+        && receipt.escaped.is_none_or(|t| now - t > ESCAPE_AGAIN)
+        && store.mark_escaped(a, now)?
+    {
+        // ended as a person would end it: what comes of that is seen at a later look
+        Tmux::at(&session.incarnation.socket).press(&session.incarnation.pane_id, "Escape")?;
+    }
     match &seen.condition {
+        // what it left running will wake it again
+        Condition::Idle | Condition::Error(_) | Condition::Blocked(_) if seen.background => {
+            Ok(None)
+        }
         Condition::Working(_) => {
-            if let Some(why) = overdue(a, &task, now) {
-                // the turn is ended as a person would end it; what comes of that is seen at the next look
-                Tmux::at(&session.incarnation.socket)
-                    .press(&session.incarnation.pane_id, "Escape")?;
-                store.note(
-                    "interrupted",
-                    Some(a),
-                    None,
-                    None,
-                    serde_json::json!({"reason": why}),
-                    now,
-                )?;
-            }
             Ok(store.turn(a, State::Running, None, now)?.then(|| ("running", "it works".into())))
         }
         Condition::Waiting(why) => {
@@ -78,6 +80,7 @@ fn overdue(a: &OpenAttempt, task: &Task, now: Ms) -> Option<String> {
 /// Late evidence: the record shows that a prompt of which nobody knew was taken after all.
 fn late(
     store: &mut Store,
+    config: &Config,
     a: &OpenAttempt,
     receipt: &Receipt,
     task: &Task,
@@ -86,12 +89,27 @@ fn late(
 ) -> anyhow::Result<bool> {
     let agent = seen.agent.as_ref();
     let Some(record) = agent.and_then(|g| g.record.clone()) else { return Ok(false) };
-    // another record than at the paste is a conversation that was begun since: it is read whole
-    let from = if receipt.record.as_deref() == Some(&record) { receipt.from } else { 0 };
-    let Some(from) = live::has_prompt(&record, from, &task.content) else { return Ok(false) };
+    let from = if receipt.record.as_deref() == Some(&record) {
+        receipt.from
+    } else if born(&record).is_some_and(|t| t >= a.claimed_at) {
+        // the record of a conversation that began with this prompt
+        0
+    } else {
+        return Ok(false);
+    };
+    let profile = config.profile(&task.provider)?;
+    let Some(rules) = &profile.live else { return Ok(false) };
+    let (_, text) = rules.deliverable(&task.content);
+    let Some(from) = live::has_prompt(&record, from, &text) else { return Ok(false) };
     let receipt =
         Receipt { evidence: Some("record".into()), record: Some(record), from, ..receipt.clone() };
     store.submitted(a, &receipt, agent.and_then(|g| g.session_id.as_deref()), now)
+}
+
+/// When a file was made, where the file system tells.
+fn born(path: &str) -> Option<Ms> {
+    let made = std::fs::metadata(path).ok()?.created().ok()?;
+    Ms::try_from(made.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -208,12 +226,20 @@ fn turn_of(
     let lines: Vec<_> = events.iter().map(|e| kept(e, Standing::Owner, None)).collect();
     // the same lines have the same numbers: what was kept before is not kept again
     store.record(a, &format!("record:{from}"), &lines, now)?;
+    let prompts =
+        events.iter().filter(|e| matches!(&e.body, Body::Message { role, .. } if role == "user"));
+    let mixed = prompts.count() > 1;
     let last = events.into_iter().rev().find(|e| match &e.body {
         Body::TurnEnd(_) => true,
         Body::Message { role, .. } => role == "user",
         _ => false,
     });
     Ok(match last.map(|e| e.body) {
+        Some(Body::TurnEnd(end)) if mixed => {
+            let also = "somebody else's prompt went into the same turn";
+            let note = end.note.map_or(also.to_owned(), |n| format!("{n}; {also}"));
+            Some(End { note: Some(note), ..end })
+        }
         Some(Body::TurnEnd(end)) => Some(end),
         _ => None,
     })
