@@ -31,7 +31,7 @@ pub struct Live {
     /// A row that shows the prompt of an earlier turn, where such a row does not look like the composer's.
     #[serde(default, deserialize_with = "some_regex")]
     pub turn: Option<Regex>,
-    /// Below the composer's row: rows that go on it, up to the last row that matches this.
+    /// Below the composer's row: rows that go on it, up to the last rows that match this.
     #[serde(default, deserialize_with = "some_regex")]
     pub prompt_end: Option<Regex>,
     /// What stands in the composer for a paste that it does not show: group 1 counts its lines or characters.
@@ -196,6 +196,9 @@ impl Rule {
             self.contains.iter().any(|t| r.contains(t.as_str()))
                 || self.regex.iter().any(|x| x.is_match(r))
         };
+        if let (Some(c), Some(true), true) = (composer, self.composer, self.regex.is_empty()) {
+            return format!("{:?}", s.rows[c.first].trim());
+        }
         let rows: Vec<String> = self
             .rows(s, composer)
             .into_iter()
@@ -248,10 +251,12 @@ impl Live {
         let group = self.prompt.captures(&s.lit[first])?.get(1);
         let lead = group.map_or(lead, |m| s.lit[first][..m.start()].chars().count());
         let mut text: String = s.typed[first].chars().skip(lead).collect();
-        // the last such row: one of its kind may stand in the text itself
+        // the first of the last such rows: one of their kind may stand in the text itself
         let full = s.rows.iter().rposition(|r| !r.trim().is_empty()).map_or(0, |i| i + 1);
-        let end = match &self.prompt_end {
-            Some(x) => (first + 1..full).rfind(|i| x.is_match(&s.rows[*i])).unwrap_or(full),
+        let is_end = |i: &usize| self.prompt_end.as_ref().is_some_and(|x| x.is_match(&s.rows[*i]));
+        let end = match (first + 1..full).rfind(is_end) {
+            Some(last) => (first + 1..=last).rev().take_while(is_end).last().unwrap_or(last),
+            None if self.prompt_end.is_some() => full,
             None => first + 1,
         };
         for row in &s.typed[first + 1..end] {
