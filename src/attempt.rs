@@ -126,6 +126,9 @@ pub struct Receipt {
     /// Of the text as filtered, hexadecimal.
     pub sha256: String,
     pub bytes: usize,
+    /// The client's process, as PID:START:BOOT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
     /// What was seen of its arrival; none: nothing yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,

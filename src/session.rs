@@ -56,6 +56,8 @@ pub struct Agent {
     pub version: Option<String>,
     /// Where its record of the conversation is; not stored.
     pub record: Option<String>,
+    /// The client itself, which may run in the pane's shell; not stored.
+    pub process: Option<Process>,
 }
 
 /// Where a session is.

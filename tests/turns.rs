@@ -318,8 +318,8 @@ fn ten_tasks_in_two_directories_and_two_branches() {
     for kind in BOTH {
         let Some(b) = Bench::new(kind) else { return };
         let other = b.world.repository("other", &["side"]);
-        launcher(&b, kind, &other);
         let _live = b.adopted(kind);
+        launcher(&b, kind, &other);
         let mut ids = Vec::new();
         for i in 0..10 {
             let dir = if i % 2 == 0 { &b.dir } else { &other };
@@ -372,8 +372,43 @@ fn bench(kind: Kind, ms: &[i64]) {
     writeln!(out, "| {} | {} | {median} | {worst} |", kind.name(), ms.len()).expect("written");
 }
 
+#[test]
+fn a_client_that_was_started_in_a_shell_is_one_too_and_its_end_is_not_the_panes() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let script = launcher(&b, kind, &b.dir);
+        b.world.session("one", "bash", &b.dir);
+        let args = if kind == Kind::Codex { "--no-daemon" } else { "--permission-mode default" };
+        b.world.type_text("one", &format!("{} {args}", script.display()));
+        b.world.key("one", "Enter");
+        until("the client to be at rest", || {
+            let c = b.world.ctx("one");
+            if c["agent"] == kind.name() && c["state"] == "idle" {
+                Ok(())
+            } else {
+                Err(c.to_string())
+            }
+        });
+        let id = b.submitted(kind, "STUB:ok from a shell");
+        b.world.await_state(&id, "completed");
+        let cut = b.submitted(kind, "STUB:slow 30");
+        b.stub.await_prompts(2);
+        let client = b
+            .world
+            .sql("select json_extract(receipt, '$.client') from attempts order by id desc limit 1");
+        let pid = client.split(':').next().expect("a process").to_owned();
+        assert!(b.world.command("kill").args(["-KILL", &pid]).status().expect("kill").success());
+        b.world.assign_until(&cut, "queued");
+        assert_eq!(b.attempt(&cut)["state"], "lost", "{}", b.attempt(&cut));
+        until("the shell to be back", || {
+            let c = b.world.ctx("one");
+            if c["agent"].is_null() { Ok(()) } else { Err(c.to_string()) }
+        });
+    }
+}
+
 /// What starts a client anew in the world's own environment: a profile's launch is what a user would write there.
-fn launcher(b: &Bench, kind: Kind, also: &Path) {
+fn launcher(b: &Bench, kind: Kind, also: &Path) -> PathBuf {
     let home = b.world.path(&format!("{}.home", kind.name()));
     std::fs::create_dir_all(&home).expect("home");
     let env = client::env(kind, b.stub.port(), &home, &[&b.dir, also]);
@@ -395,4 +430,5 @@ fn launcher(b: &Bench, kind: Kind, also: &Path) {
         kind.name(),
         script.display()
     ));
+    script
 }

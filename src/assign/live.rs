@@ -114,6 +114,7 @@ impl Delivery<'_> {
             transport: "paste".into(),
             sha256: crate::context::hex(&Sha256::digest(text.as_bytes())),
             bytes: text.len(),
+            client: seen.agent.as_ref().and_then(|a| a.process.as_ref()).map(ToString::to_string),
             evidence: None,
             record,
             from,
@@ -225,7 +226,7 @@ impl Delivery<'_> {
             establish::check_place(context, self.config).map_err(Stop::Context)?;
             seen = match &self.live.change_dir {
                 Some(command) => self.change_dir(&command.replace("{dir}", dir), dir)?,
-                None => self.relaunch(dir)?,
+                None => self.relaunch(&seen, dir)?,
             };
             switched = true;
         }
@@ -349,7 +350,7 @@ impl Delivery<'_> {
     }
 
     /// A new client in the directory; the slot stays, what fills it is another process.
-    fn relaunch(&mut self, dir: &str) -> Result<Seen, Stop> {
+    fn relaunch(&mut self, seen: &Seen, dir: &str) -> Result<Seen, Stop> {
         let id = super::uuid()?;
         let argv: Vec<String> =
             self.live.launch.iter().map(|a| a.replace("{session_id}", &id)).collect();
@@ -358,8 +359,13 @@ impl Delivery<'_> {
                 "the client cannot change its directory, and its profile has no launch".into(),
             ));
         }
+        if seen.shell.is_some() {
+            let why = "the client cannot change its directory, and the shell that it runs in is not to be ended for that";
+            return Err(Stop::Context(why.into()));
+        }
         self.tmux.respawn(&self.session.incarnation.pane_id, dir, &argv)?;
         let begun = Instant::now();
+        let mut answered = false;
         loop {
             let seen = sync::glance(&self.session, self.config)?;
             if let Some(s) =
@@ -370,6 +376,15 @@ impl Delivery<'_> {
                     self.store.see(&[(self.session.name.clone(), Some(s.clone()))], when::now())?;
                     self.store.refill(self.a, &s.incarnation)?;
                     return Ok(s);
+                }
+                if self.trust_dir && !answered && matches!(s.condition, Condition::Waiting(_)) {
+                    // it was started in the task's directory: what it asks first is about that
+                    answered = true;
+                    let new = Session { incarnation: s.incarnation, ..self.session.clone() };
+                    let told =
+                        answer::answer(self.config, &new, &Reply::Yes, Some("rust this folder"));
+                    told.map_err(|e| Stop::Context(format!("{e:#}")))?;
+                    continue;
                 }
                 if begun.elapsed() > TO_LAUNCH || matches!(s.condition, Condition::Waiting(_)) {
                     return Err(Stop::Context(format!(

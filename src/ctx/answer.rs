@@ -62,7 +62,7 @@ pub fn answer(
 
 fn pick<'a>(menu: &'a Menu, reply: &Reply) -> Option<&'a Choice> {
     match reply {
-        Reply::Yes => menu.beginning("Yes"),
+        Reply::Yes => menu.beginning("Yes").or_else(|| menu.beginning("Trust")),
         Reply::No => menu.beginning("No"),
         Reply::Number(n) => menu.choices.iter().find(|c| c.number == *n),
     }

@@ -37,7 +37,7 @@ pub fn material_of(config: &Config, tmux: &Tmux, id: &str, now: Ms) -> anyhow::R
 
 fn of_pane(config: &Config, tmux: &Tmux, pane: &Pane, now: Ms) -> anyhow::Result<Material> {
     let profiles = config.profiles()?;
-    let client = live::client_of(pane.pid, profiles.iter());
+    let client = live::front(pane).and_then(|pid| live::client_of(pid, profiles.iter()));
     let Some(client) = client.filter(|_| !pane.dead) else {
         bail!("pane {}: no client of a known profile runs there", pane.id);
     };

@@ -11,6 +11,7 @@ use crate::event::{Body, End, Outcome};
 use crate::extract::{Extractor, Format};
 use crate::proc;
 use crate::provider::Profile;
+use crate::quote::Shell;
 use crate::tmux::{Pane, Shown, Tmux};
 use crate::when::{self, Ms};
 
@@ -24,7 +25,16 @@ pub struct Client<'a> {
     pub pid: i64,
 }
 
-/// The client that a pane's process is, or has started first of all: a launcher stands before some.
+/// The process of a pane that may be a client: its own, or what has its shell's terminal.
+pub fn front(p: &Pane) -> Option<i64> {
+    let stat = proc::stat(p.pid).filter(|_| !p.dead)?;
+    if proc::program(p.pid)?.parse::<Shell>().is_err() {
+        return Some(p.pid);
+    }
+    (stat.foreground > 0 && stat.foreground != stat.group).then_some(stat.foreground)
+}
+
+/// The client that a process is, or has started first of all: a launcher stands before some.
 pub fn client_of<'a>(
     pid: i64,
     profiles: impl Iterator<Item = (&'a String, &'a Profile)>,
@@ -40,7 +50,7 @@ pub fn client_of<'a>(
             let children = proc::children(pid).into_iter();
             children.filter_map(|c| Some((c, proc::program(c)?))).collect()
         });
-        // an interpreter that runs the launcher; a shell has its client in the foreground, and is none itself
+        // an interpreter that runs the launcher
         let launched = name == "node" || name.starts_with("python");
         if let Some((pid, _)) = below.iter().find(|(_, n)| launched && live.processes.contains(n)) {
             return Some(Client { provider, live, pid: *pid });

@@ -132,22 +132,18 @@ pub fn look(
 ) -> anyhow::Result<Vec<Option<Seen>>> {
     let boot = proc::boot_id();
     let shells: Vec<Option<Shell>> = panes.iter().map(|(p, _)| shell_of(p)).collect();
-    // profiles are read for panes only in which no shell is
+    // what may be a client: the pane's process, or what has a shell's terminal
+    let fronts: Vec<Option<i64>> = panes.iter().map(|(p, _)| live::front(p)).collect();
+    // profiles are read only where something may be one
     let profiles =
-        if shells.iter().all(Option::is_some) { Default::default() } else { config.profiles()? };
+        if fronts.iter().all(Option::is_none) { Default::default() } else { config.profiles()? };
     let rest: Vec<Result<(), Condition>> = panes
         .iter()
         .zip(&shells)
         .map(|((p, _), shell)| shell.map_or(Ok(()), |shell| shell_at_rest(p, shell, config)))
         .collect();
-    let clients: Vec<Option<Client>> = panes
-        .iter()
-        .zip(&shells)
-        .map(|((p, _), shell)| match shell {
-            None if !p.dead => live::client_of(p.pid, profiles.iter()),
-            _ => None,
-        })
-        .collect();
+    let client = |pid: &Option<i64>| pid.and_then(|pid| live::client_of(pid, profiles.iter()));
+    let clients: Vec<Option<Client>> = fronts.iter().map(client).collect();
     let chosen = |of: &dyn Fn(usize) -> bool| -> Vec<&str> {
         (0..panes.len()).filter(|i| of(*i)).map(|i| panes[i].0.id.as_str()).collect()
     };
@@ -179,12 +175,12 @@ pub fn look(
             touched: pane.touched,
         };
         match (&rest[i], &clients[i]) {
-            (Err(c), _) => seen.condition = c.clone(),
-            (Ok(()), Some(client)) => {
+            (_, Some(client)) => {
                 let shown = screens.next().flatten().unwrap_or_default();
                 let m = live::material(client, pane, shown, when::now());
                 see_agent(&mut seen, client, pane, &m);
             }
+            (Err(c), None) => seen.condition = c.clone(),
             (Ok(()), None) if shells[i].is_some() => {
                 seen.row = rows.next().flatten();
                 let dir = seen.place.working_dir.as_deref();
@@ -230,6 +226,7 @@ fn see_agent(seen: &mut Seen, client: &Client, pane: &Pane, m: &Material) {
         session_id: m.record.as_ref().and_then(|r| r.session_id.clone()),
         version: m.version.clone(),
         record: m.record.as_ref().and_then(|r| r.path.clone()),
+        process: proc::identify(client.pid),
     });
 }
 
@@ -315,10 +312,16 @@ fn is_news(before: &[Session], name: &str, seen: Option<&Seen>, now: Ms) -> bool
     let (Some(s), Some(seen)) = (before.iter().find(|s| s.name == name), seen) else { return true };
     let same = s.condition == seen.condition
         && s.shell == seen.shell
+        && named(s.agent.as_ref()) == named(seen.agent.as_ref())
         && s.place == seen.place
         && s.incarnation == seen.incarnation
         && s.last_active_at <= s.seen_at;
     !same || s.seen_at.is_none_or(|t| now - t > SEEN_EVERY)
+}
+
+/// What is stored of a client.
+fn named(a: Option<&Agent>) -> Option<(&String, &Option<String>)> {
+    a.map(|a| (&a.provider, &a.session_id))
 }
 
 /// A directory or branch that is another one than at the last look. By us if an attempt of the session began since.

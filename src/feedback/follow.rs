@@ -12,7 +12,7 @@ use crate::event::{Body, End, Event};
 use crate::extract::{Extractor, Format};
 use crate::policy::Verdict;
 use crate::proc;
-use crate::session::{Condition, Session};
+use crate::session::{Condition, Process, Session};
 use crate::store::{OpenAttempt, Seen, Standing, Store};
 use crate::task::Task;
 use crate::tmux::Tmux;
@@ -38,7 +38,9 @@ pub fn follow(
     };
     let task = store.need_task(a.name.task)?;
     let seen = sync::glance(&session, config)?;
-    let Some(seen) = seen.filter(|s| Some(&s.incarnation) == a.incarnation.as_ref()) else {
+    let seen = seen.filter(|s| Some(&s.incarnation) == a.incarnation.as_ref());
+    // a client in a shell may have ended, and another begun, while the pane's own process stayed
+    let Some(seen) = seen.filter(|s| process(s) == receipt.client) else {
         return gone(store, config, a, receipt, &task);
     };
     if a.state == State::Unknown && !late(store, config, a, receipt, &task, &seen, now)? {
@@ -69,6 +71,10 @@ pub fn follow(
         | Condition::RateLimited(_)
         | Condition::Blocked(_) => at_rest(store, config, a, receipt, &task, &session, &seen, now),
     }
+}
+
+fn process(seen: &Seen) -> Option<String> {
+    seen.agent.as_ref()?.process.as_ref().map(ToString::to_string)
 }
 
 /// Why the turn is to be ended.
@@ -170,12 +176,9 @@ fn gone(
     receipt: &Receipt,
     task: &Task,
 ) -> anyhow::Result<Option<(&'static str, String)>> {
-    let was = a.incarnation.as_ref();
     // its tmux server may be silent for another reason
-    let lives = was.is_some_and(|i| {
-        i.boot_id == proc::boot_id()
-            && proc::stat(i.pane_pid).is_some_and(|s| s.start == i.pane_start && !s.zombie)
-    });
+    let client: Option<Process> = receipt.client.as_ref().and_then(|c| c.parse().ok());
+    let lives = client.is_some_and(|c| proc::is_alive(&c));
     if lives {
         return Ok(None);
     }

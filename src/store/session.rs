@@ -245,6 +245,7 @@ fn read(r: &Row) -> rusqlite::Result<Session> {
                 session_id: r.get("agent_session")?,
                 version: r.get("agent_version")?,
                 record: None,
+                process: None,
             }),
             None => None,
         },
