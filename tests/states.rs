@@ -316,7 +316,7 @@ impl Life<'_> {
         std::thread::sleep(Duration::from_secs(1));
         self.turn("STUB:slow 2");
         let (prompt, dialog, yes) = if claude {
-            ("STUB:bash timeout 2 tail -f /dev/null; echo out", "Do you want to proceed?", "1")
+            ("STUB:bash timeout 2 tail -f /dev/null; echo out", "❯ 1. Yes", "1")
         } else {
             ("STUB:esc sleep 2; echo out", "Would you like to run", "y")
         };
@@ -336,7 +336,7 @@ impl Life<'_> {
         if claude {
             self.asked("STUB:ask", "waiting(question)", "Enter to select");
             self.answered("Enter to select", "2");
-            self.asked("STUB:bash touch x", "waiting(permission)", "Do you want to proceed?");
+            self.asked("STUB:bash touch x", "waiting(permission)", "❯ 1. Yes");
         } else {
             self.turn("STUB:ask");
             self.asked("STUB:esc touch x", "waiting(permission)", "Would you like to run");
@@ -360,7 +360,7 @@ impl Life<'_> {
         self.escape(2.0);
         // a tool is ended by Esc
         let (prompt, dialog, yes) = if claude {
-            ("STUB:bash timeout 30 tail -f /dev/null; echo on", "Do you want to proceed?", "1")
+            ("STUB:bash timeout 30 tail -f /dev/null; echo on", "❯ 1. Yes", "1")
         } else {
             ("STUB:esc sleep 30; echo on", "Would you like to run", "y")
         };
@@ -475,6 +475,11 @@ fn compare(samples: &[Sample], truths: &[Truth], keep: &str) -> Figures {
         }
         // from the last sample that was right, or the change, to the next that is
         let wrong = truths[now].state == "working" && is_rest(&s.state);
+        if wrong && graced {
+            let at = (s.at - begun).as_secs_f64();
+            let since = (s.at - truths[now].from).as_secs_f64();
+            writeln!(f.report, "{keep} {at:.1}s: {} for {since:.2}s into working: {}", s.state, s.words).expect("text");
+        }
         if let Some(since) = wrong_since {
             f.idle_while_working = f.idle_while_working.max(s.at.saturating_duration_since(since));
         }
@@ -543,6 +548,7 @@ fn hold(f: &Figures, name: &str) {
 fn a_short_life_of_each_client_is_seen_as_it_is() {
     for kind in [Kind::Claude, Kind::Codex] {
         let Some(f) = measure(kind, 120, |life| life.short()) else { return };
+        eprintln!("{}", f.report);
         hold(&f, kind.name());
         assert!(f.samples > 30 && f.waited == 1, "{} samples", f.samples);
     }
@@ -583,6 +589,7 @@ fn long_lives_at_three_widths_are_seen_as_they_are() {
     );
     let mut all = Vec::new();
     for kind in [Kind::Claude, Kind::Codex] {
+        if std::env::var("ORCH_ONLY").is_ok_and(|o| o != kind.name()) { continue; }
         let width = |w| std::thread::spawn(move || (w, measure(kind, w, |life| life.long())));
         for thread in [60, 120, 200].map(width) {
             let (w, f) = thread.join().expect("a life");

@@ -28,7 +28,7 @@ pub struct Live {
     /// A row that shows the prompt of an earlier turn, where such a row does not look like the composer's.
     #[serde(default, deserialize_with = "some_regex")]
     pub turn: Option<Regex>,
-    /// Below the composer's row: rows that go on it, up to a row that matches this.
+    /// Below the composer's row: rows that go on it, up to the last rows in a row that match this.
     #[serde(default, deserialize_with = "some_regex")]
     pub prompt_end: Option<Regex>,
     /// What stands in the composer for a paste that it does not show: group 1 counts its lines or characters.
@@ -251,8 +251,17 @@ impl Live {
         let group = self.prompt.captures(&s.lit[first])?.get(1);
         let lead = group.map_or(lead, |m| s.lit[first][..m.start()].chars().count());
         let mut text: String = s.typed[first].chars().skip(lead).collect();
-        let ends = |i: &usize| self.prompt_end.as_ref().is_none_or(|x| x.is_match(&s.rows[*i]));
-        let end = (first + 1..s.rows.len()).find(ends).unwrap_or(s.rows.len());
+        // the last such row: one of its kind may stand in the text itself
+        let ends = |i: &usize| self.prompt_end.as_ref().is_some_and(|x| x.is_match(&s.rows[*i]));
+        let full = s.rows.iter().rposition(|r| !r.trim().is_empty()).map_or(0, |i| i + 1);
+        let below = first + 1..full.max(first + 1);
+        let end = match (&self.prompt_end, below.clone().rev().find(ends)) {
+            (None, _) => below.start,
+            (Some(_), None) => below.end,
+            (Some(_), Some(last)) => {
+                below.rev().skip_while(|i| *i > last).take_while(ends).last().unwrap_or(last)
+            }
+        };
         for row in &s.typed[first + 1..end] {
             text.push('\n');
             // rows that go on stand below the first letter
