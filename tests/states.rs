@@ -702,3 +702,25 @@ fn the_composer_holds_what_a_person_typed_and_nothing_else() {
         composer(if kind == Kind::Claude { "STUB:hang 60" } else { "" }, "restored");
     }
 }
+
+#[test]
+fn a_client_whose_sub_agent_works_has_something_in_the_background() {
+    if !client::present(Kind::Claude) {
+        return;
+    }
+    let w = World::new();
+    let dir = w.repository("proj", &[]);
+    let stub = Stub::start();
+    let live = Live::ready(&w, &stub, Kind::Claude, "a", &dir, &Setup::default());
+    live.submit("STUB:task STUB:hang 4");
+    stub.await_prompts(1);
+    let sampler = Sampler::start(&w, &live.pane);
+    live.await_words("Agent \"Help the stub\" finished");
+    let samples = sampler.end();
+    let all: Vec<_> = samples.iter().map(|s| (s.state.as_str(), s.background)).collect();
+    // Claude's record calls it busy, its screen has it at rest
+    assert!(all.iter().filter(|s| s.1).count() > 8, "{all:?}");
+    // a moment between the end of one and the turn that it brings about
+    let over = all.iter().filter(|s| **s == ("idle", false)).count();
+    assert!(over <= 2, "{all:?}");
+}
