@@ -1,4 +1,4 @@
-# make demo · make check · make install PREFIX=… · make completions · make deb · make bench · make bench-deliveries
+# make demo · make check · make install PREFIX=… · make completions · make deb · make bench · make bench-deliveries · make bench-states · make bench-switches
 PROGRAMS = orch-enqueue orch-assign orch-ctx orch-extract orch-feedback orch-wrap orch-ls orch-ctl
 PREFIX = /usr/local
 TARGET = $(or $(CARGO_TARGET_DIR),target)
@@ -17,7 +17,7 @@ RELEASE = $(TARGET)/release
 CARGO_RELEASE = cargo build --locked --release
 endif
 
-.PHONY: build demo check completions install deb bench bench-deliveries
+.PHONY: build demo check completions install deb bench bench-switches bench-deliveries bench-states
 .DEFAULT_GOAL = build
 
 build:
@@ -64,6 +64,15 @@ deb:
 	@command -v cargo-deb >/dev/null || { echo 'deb: cargo-deb: not found: cargo install cargo-deb' >&2; exit 2; }
 	cargo deb --locked
 
+# a live client's way into another directory and branch, on the real clients
+SWITCHES = examples/bench/SWITCHES.md
+bench-switches:
+	@printf '%s\n' '# Ten tasks in two directories and two branches through one live client' '' \
+	  'By `make bench-switches`: from the first key of a switch to a verified prompt, milliseconds.' '' \
+	  '| client | switches | median | worst |' '|---|---|---|---|' >$(SWITCHES)
+	ORCH_REQUIRE_CLIENTS=1 ORCH_BENCH_SWITCHES=$(abspath $(SWITCHES)) cargo test --locked --test tests turns::ten_tasks
+	@cat $(SWITCHES)
+
 bench:
 	@examples/needs.sh cargo cc tmux
 	$(CARGO_RELEASE) --bins --example bench
@@ -77,3 +86,10 @@ bench-deliveries:
 	@examples/needs.sh cargo cc tmux git
 	ORCH_REQUIRE_CLIENTS=1 cargo test --locked --test tests receipts::bench -- --ignored --exact --nocapture
 	@cat examples/bench/DELIVERIES.md
+
+# Sampled lives of the real clients (.ci/clients), some minutes.
+bench-states:
+	@examples/needs.sh cargo cc tmux git
+	ORCH_STATES_TABLE=examples/bench/STATES.md \
+	  cargo test --locked --test tests -- --ignored --exact states::long_lives_at_three_widths_are_seen_as_they_are
+	@cat examples/bench/STATES.md

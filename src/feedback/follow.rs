@@ -53,6 +53,10 @@ pub fn follow(
         Tmux::at(&session.incarnation.socket).press(&seen.incarnation, "Escape")?;
     }
     match &seen.condition {
+        // what it left running will wake it again
+        Condition::Idle | Condition::Error(_) | Condition::Blocked(_) if seen.background => {
+            Ok(None)
+        }
         Condition::Working(_) => {
             Ok(store.turn(a, State::Running, None, now)?.then(|| ("running", "it works".into())))
         }
@@ -85,7 +89,7 @@ fn late(
 ) -> anyhow::Result<bool> {
     let agent = seen.agent.as_ref();
     let Some(record) = agent.and_then(|g| g.record.clone()) else { return Ok(false) };
-    // another record than at the paste is a conversation that was begun since: it is read whole
+    // another record than at the paste is a conversation that was begun since: it is read whole, from the claim on
     let from = if receipt.record.as_deref() == Some(&record) { receipt.from } else { 0 };
     let Some(from) = typed_at(config, a, task, &record, from)? else { return Ok(false) };
     let receipt =
@@ -227,12 +231,20 @@ fn turn_of(
     let lines: Vec<_> = events.iter().map(|e| kept(e, Standing::Owner, None)).collect();
     // the same lines have the same numbers: what was kept before is not kept again
     store.record(a, &format!("record:{from}"), &lines, now)?;
+    let prompts =
+        events.iter().filter(|e| matches!(&e.body, Body::Message { role, .. } if role == "user"));
+    let mixed = prompts.count() > 1;
     let last = events.into_iter().rev().find(|e| match &e.body {
         Body::TurnEnd(_) => true,
         Body::Message { role, .. } => role == "user",
         _ => false,
     });
     Ok(match last.map(|e| e.body) {
+        Some(Body::TurnEnd(end)) if mixed => {
+            let also = "somebody else's prompt went into the same turn";
+            let note = end.note.map_or(also.to_owned(), |n| format!("{n}; {also}"));
+            Some(End { note: Some(note), ..end })
+        }
         Some(Body::TurnEnd(end)) => Some(end),
         _ => None,
     })
