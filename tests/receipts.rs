@@ -305,8 +305,7 @@ fn a_client_at_work_at_a_permission_or_at_a_dialog_gets_nothing() {
         live.submit("STUB:hang 600");
         let mut seen = b.stub.await_prompts(1);
         refused("busy", &seen);
-        live.key("Escape");
-        live.await_text("the interruption", |s| s.contains("nterrupted") || live.has_prompt(s));
+        interrupt(&b, kind, &live);
         live.key("C-u");
         b.world.await_idle(kind.name());
         let directive = if kind == Kind::Claude { "bash" } else { "esc" };
@@ -433,6 +432,116 @@ fn a_pass_killed_in_a_delivery_leaves_it_unknown_and_late_evidence_resolves_it()
     }
 }
 
+/// Hands a megabyte over, and does something while it is on its way.
+fn while_pasted(b: &Bench, kind: Kind, act: impl FnOnce() + Send) -> String {
+    let content = format!("{}the end", "a line of a megabyte that is on its way\n".repeat(26_000));
+    let id = b.enqueue(kind, &[], &content);
+    std::thread::scope(|s| {
+        let pass = s.spawn(|| b.world.run("orch-assign", &[]));
+        until("the paste to begin", || {
+            match b.world.sql("select count(*) from attempts where receipt is not null").as_str() {
+                "1" => Ok(()),
+                other => Err(other.to_owned()),
+            }
+        });
+        act();
+        pass.join().expect("a pass")
+    });
+    id
+}
+
+#[test]
+fn a_client_or_a_server_that_dies_within_a_paste_leaves_no_receipt() {
+    for kind in BOTH {
+        for server in [false, true] {
+            for delay in [0, 60] {
+                let Some(b) = Bench::new(kind) else { return };
+                let live = b.adopted(kind);
+                let pid = live.field("pane_pid");
+                let id = while_pasted(&b, kind, || {
+                    std::thread::sleep(Duration::from_millis(delay));
+                    if server {
+                        b.world.tmux(&["kill-server"]);
+                    } else {
+                        drop(b.world.command("kill").args(["-KILL", &pid]).status());
+                    }
+                });
+                for _ in 0..3 {
+                    b.world.run("orch-assign", &[]);
+                }
+                let (t, all) = (b.world.task(&id)["reason"].clone(), b.attempts(&id));
+                assert_eq!(b.stub.deliveries(), Vec::<String>::new(), "{kind:?}");
+                let told: Vec<_> = all.iter().map(|a| (&a["state"], &a["reason"])).collect();
+                assert!(
+                    all.iter().all(|a| a["started_at"].is_null()),
+                    "{kind:?}: no receipt: {told:?}"
+                );
+                // nothing was typed before the last one, and after a doubt there is none
+                let (last, before) = all.split_last().expect("an attempt");
+                assert!(before.iter().all(|a| a["state"] == "refused"), "{kind:?}: {told:?}");
+                assert!(
+                    ["unknown", "refused"].contains(&last["state"].as_str().expect("state")),
+                    "{t}"
+                );
+                eprintln!("{kind:?} server {server} after {delay} ms: {told:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_megabyte_arrives() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let _live = b.adopted(kind);
+        let id = while_pasted(&b, kind, || {});
+        let a = b.attempts(&id).pop().expect("an attempt");
+        eprintln!("{kind:?} 1 MB: {} {} {:?}", a["state"], a["reason"], took(&a));
+        if a["started_at"].is_null() {
+            assert_eq!(b.stub.deliveries(), Vec::<String>::new(), "{kind:?}: {a}");
+        } else {
+            b.world.assign_until(&id, "completed");
+            let all = b.stub.deliveries();
+            let bytes = pasted(&all[0]).map_or(all[0].len(), |p| p.text.len());
+            assert_eq!((all.len(), bytes), (1, 26_000 * 40 + 7), "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn a_pane_of_the_same_number_with_another_process_gets_no_byte() {
+    let w = World::new();
+    let pane = w.pane("one", "cat", &w.path("home"));
+    let field = |f: &str| {
+        w.tmux(&["display-message", "-p", "-t", &pane, &format!("#{{{f}}}")])
+            .trim()
+            .parse::<i64>()
+            .expect("a number")
+    };
+    let tmux = orch::tmux::Tmux::at(&w.text("tmux"));
+    let right = orch::session::Incarnation {
+        socket: w.text("tmux"),
+        server_pid: field("pid"),
+        pane_id: pane.clone(),
+        pane_pid: field("pane_pid"),
+        pane_start: 0,
+        boot_id: String::new(),
+    };
+    let others = [
+        orch::session::Incarnation { pane_pid: right.pane_pid + 1, ..right.clone() },
+        orch::session::Incarnation { server_pid: right.server_pid + 1, ..right.clone() },
+    ];
+    for other in &others {
+        assert!(!tmux.paste(other, "a paste").expect("tmux"));
+        assert!(!tmux.type_text(other, "a text").expect("tmux"));
+        assert!(!tmux.press(other, "x").expect("tmux"));
+    }
+    assert_eq!(w.screen("one").trim(), "");
+    assert_eq!(w.tmux(&["list-buffers"]), "", "and none is left behind");
+    assert!(tmux.type_text(&right, "it's; \"$HOME\" #{pid} ~ {};").expect("tmux"));
+    w.await_screen("one", "it's; \"$HOME\" #{pid} ~ {};");
+}
+
 /// A client that was started this moment.
 fn right_after_start(b: &Bench, kind: Kind, n: usize, tally: &mut Tally) {
     let name = format!("fresh{n}");
@@ -443,11 +552,8 @@ fn right_after_start(b: &Bench, kind: Kind, n: usize, tally: &mut Tally) {
     b.world.tmux(&["kill-session", "-t", &format!("={}", live.name)]);
 }
 
-/// A client whose turn a person interrupted before there was an answer: Claude's composer holds the prompt again.
-fn after_escape(b: &Bench, kind: Kind, live: &Live, n: usize, tally: &mut Tally) {
-    b.world.await_idle(kind.name());
-    live.submit(&format!("{n} STUB:hang 600"));
-    b.stub.await_prompts(b.stub.prompts().len().max(1));
+/// Ends a turn as a person does.
+fn interrupt(b: &Bench, kind: Kind, live: &Live) {
     until("it to work", || match b.world.ctx(kind.name())["state"].as_str() {
         Some("working") => Ok(()),
         other => Err(format!("{other:?}")),
@@ -458,6 +564,13 @@ fn after_escape(b: &Bench, kind: Kind, live: &Live, n: usize, tally: &mut Tally)
         Some("working") => Err(live.screen()),
         _ => Ok(()),
     });
+}
+
+/// A client whose turn a person interrupted before there was an answer: Claude's composer holds the prompt again.
+fn after_escape(b: &Bench, kind: Kind, live: &Live, n: usize, tally: &mut Tally) {
+    b.world.await_idle(kind.name());
+    live.submit(&format!("{n} STUB:hang 600"));
+    interrupt(b, kind, live);
     let seen = b.stub.deliveries().len();
     b.world.assign();
     assert_eq!(b.stub.deliveries().len(), seen);

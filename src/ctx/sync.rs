@@ -72,7 +72,7 @@ pub fn sync(
             Some(l) => still_there(s, l).is_none(),
             None => {
                 s.incarnation.boot_id != proc::boot_id()
-                    || proc::stat(s.incarnation.server_pid).is_none()
+                    || proc::stat(s.incarnation.server_pid).is_none_or(|p| p.zombie)
             }
         };
         if gone && s.condition != Condition::Dead {
