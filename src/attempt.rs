@@ -134,6 +134,9 @@ pub struct Receipt {
     pub record: Option<String>,
     #[serde(default)]
     pub from: u64,
+    /// When its turn was interrupted by us, UTC milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escaped: Option<Ms>,
     /// Milliseconds from the first key of a switch to a verified prompt, where one was needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switch_ms: Option<i64>,

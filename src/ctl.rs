@@ -6,10 +6,11 @@ use anyhow::{Context as _, bail};
 use rustix::process::Signal;
 
 use crate::attempt::{self, Closing};
-use crate::proc;
+use crate::config::Config;
 use crate::store::{OpenAttempt, Store};
 use crate::task::{State, TaskId};
-use crate::when::Ms;
+use crate::when::{self, Ms};
+use crate::{feedback, proc};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Word {
@@ -87,6 +88,11 @@ fn cancel(store: &mut Store, id: TaskId, now: Ms) -> anyhow::Result<()> {
             proc::signal(owner.pid, Signal::TERM);
             return await_end(store, &open);
         }
+        if open.receipt.is_some()
+            && matches!(open.state, attempt::State::Running | attempt::State::Waiting)
+        {
+            return interrupt(store, &open);
+        }
         if store.cancel(&open, WHY, now)? {
             // what outlived its owner
             for s in proc::carriers(&open.name.marks(store.path())) {
@@ -100,6 +106,20 @@ fn cancel(store: &mut Store, id: TaskId, now: Ms) -> anyhow::Result<()> {
         if begun.elapsed() > TO_END {
             bail!("task {id}: it keeps moving: look again");
         }
+    }
+    Ok(())
+}
+
+/// A turn in a live client: interrupted in its pane, and seen to be over.
+fn interrupt(store: &mut Store, open: &OpenAttempt) -> anyhow::Result<()> {
+    let config = Config::load()?;
+    let begun = Instant::now();
+    while let Some(a) = store.attempt(open.name)?.filter(|a| a.state.is_open()) {
+        if begun.elapsed() > TO_END {
+            bail!("attempt {}: asked to end, and still at work: see orch-ctx explain", a.name);
+        }
+        feedback::follow(store, &config, &a, when::now())?;
+        std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
 }

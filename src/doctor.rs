@@ -14,6 +14,7 @@ use crate::{ctx, proc};
 
 /// Cron that has not run for this long is worth a word.
 const STALE_PASS: Ms = 5 * 60_000;
+const DAY: Ms = 24 * 60 * 60_000;
 
 /// One record a check: `check`, `ok`, `found`, and `remedy` where it is not.
 pub fn examine(db: Option<&Path>, now: Ms) -> anyhow::Result<Vec<Value>> {
@@ -82,6 +83,19 @@ pub fn examine(db: Option<&Path>, now: Ms) -> anyhow::Result<Vec<Value>> {
                 usable > 0,
                 found,
                 "orch-ctx adopt PANE, or sessions = [\"PATTERN\"] in config.toml",
+            );
+            let strange = s.drift(now - DAY)?;
+            let count = |(of, n): &(String, i64)| format!("{of}: {n}");
+            let found: Vec<String> = strange.iter().map(count).collect();
+            say(
+                "screens",
+                found.is_empty(),
+                if found.is_empty() {
+                    "every one is known".into()
+                } else {
+                    format!("known by no rule in the last 24 h: {}", found.join(", "))
+                },
+                "orch-ctx record PANE keeps such a one, [[provider.NAME.live.screen]] in config.toml adds a rule: see orch-providers(5)",
             );
             let last = s.fact("last_pass")?;
             let found = last.map_or("never".to_owned(), when::rfc3339);

@@ -56,6 +56,9 @@ pub fn rfc3339(ms: Ms) -> String {
     Timestamp::from_millisecond(ms).map(|t| format!("{t:.3}")).unwrap_or_else(|_| ms.to_string())
 }
 
+/// A clock time this long ago is taken for that, not for tomorrow's.
+const JUST_OVER: Ms = 15 * 60_000;
+
 /// The instant at which a limit ends, where its words suffice to know one.
 pub fn resolve(resets: &Resets, now: Ms) -> Option<Ms> {
     if let Some(at) = &resets.resets_at {
@@ -70,7 +73,9 @@ pub fn resolve(resets: &Resets, now: Ms) -> Option<Ms> {
         None => TimeZone::system(),
     };
     if let Some(time) = clock(text) {
-        return next(time, now, &zone).ok();
+        // a clock shows a whole minute, and words take time to be read: what is just over is not tomorrow's
+        let at = next(time, now - JUST_OVER, &zone).ok()?;
+        return Some(if at <= now { (at + 60_000).max(now) } else { at });
     }
     let at = |dated: &str| {
         let zoned = dated.parse::<civil::DateTime>().ok()?.to_zoned(zone.clone()).ok()?;
@@ -145,6 +150,9 @@ mod tests {
             resolve(&clock("15:00", "Europe/Berlin"), now),
             Some(at("2026-03-29T13:00:00Z"))
         );
+        assert_eq!(resolve(&clock("23:30", "UTC"), now + 5), Some(at("2026-03-28T23:31:00Z")));
+        assert_eq!(resolve(&clock("23:20", "UTC"), now), Some(now));
+        assert_eq!(resolve(&clock("23:10", "UTC"), now), Some(at("2026-03-29T23:10:00Z")));
         assert_eq!(resolve(&clock("00:15", "UTC"), now), Some(at("2026-03-29T00:15:00Z")));
         assert_eq!(resolve(&clock("03:00", "Nowhere/Land"), now), None);
         assert_eq!(resolve(&clock("04-02T22:06", "UTC"), now), Some(at("2026-04-02T22:06:00Z")));

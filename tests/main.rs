@@ -17,4 +17,5 @@ mod races; // many passes at once, and processes killed at every step
 mod routing; // routing and policy: the pure rules, each term and key
 mod support;
 mod tty; // what terminals get from real clients and shells, and the events that come of it
+mod turns;
 mod wrap; // orch-wrap: a command as an attempt, by hand

@@ -103,7 +103,7 @@ mod tests {
 
     fn screen(text: &str) -> Screen {
         let rows: Vec<String> = text.lines().map(str::to_owned).collect();
-        Screen { title: String::new(), typed: rows.clone(), rows }
+        Screen { typed: rows.clone(), lit: rows.clone(), rows, ..Screen::default() }
     }
 
     #[test]

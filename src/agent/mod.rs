@@ -85,13 +85,13 @@ pub struct Verdict {
     pub composer: Option<String>,
     /// Rows that look like a prompt: with the composer's own, those of the turns that are still to be seen.
     pub prompts: usize,
+    /// What the agent has started still runs, as its screen shows: it will be woken, its turn is not over.
+    pub background: bool,
     /// No rule knows the screen.
     pub drift: bool,
     pub words: Vec<Word>,
 }
 
-/// A record lags behind the screen, and the screen behind the record, by less than this.
-const LAG: Ms = 1000;
 /// How long a client may take to its first screen.
 const START: Ms = 20_000;
 
@@ -99,12 +99,9 @@ const START: Ms = 20_000;
 /// in "idle": a screen that no rule knows is never idle.
 pub fn decide(m: &Material, live: &Live) -> Verdict {
     let screen = screen::Screen::read(m);
-    let seen = live
-        .screen
-        .iter()
-        .filter(|r| r.holds(&screen, m.version.as_deref()))
-        .max_by_key(|r| r.priority);
     let composer = live.composer(&screen);
+    let composer = composer.as_ref();
+    let (seen, background) = live.seen(&screen, composer, m.version.as_deref());
     let mut words = Vec::new();
     if let Some(r) = &m.record {
         let of = r.since.map(|t| format!(" since {}", when::rfc3339(t))).unwrap_or_default();
@@ -118,39 +115,48 @@ pub fn decide(m: &Material, live: &Live) -> Verdict {
     if !m.tools.is_empty() {
         words.push(Word { source: "processes", state: "working".into(), by: m.tools.join(", ") });
     }
-    match seen {
-        Some(r) => words.push(Word {
-            source: "screen",
-            state: r.state.as_str().into(),
-            by: format!("rule {}: {}", r.name, r.evidence(&screen)),
-        }),
-        None => words.push(Word {
+    words.extend([seen, background].into_iter().flatten().map(|r| Word {
+        source: "screen",
+        state: r.state.as_str().into(),
+        by: format!("rule {}: {}", r.name, r.evidence(&screen, composer)),
+    }));
+    if seen.is_none() {
+        words.push(Word {
             source: "screen",
             state: "unknown".into(),
             by: "no rule knows it".into(),
-        }),
+        });
     }
     let record = m.record.as_ref().filter(|r| r.status != Status::Unknown);
-    let (condition, by) = resolve(m, record, seen, &screen);
-    let since = record.filter(|_| by == "record").and_then(|r| r.since);
-    let prompts = screen.rows.iter().filter(|r| live.prompt.is_match(r)).count();
-    Verdict { condition, by: by.into(), since, composer, prompts, drift: seen.is_none(), words }
+    let shown = seen.map(|r| r.condition(&screen, composer));
+    let (condition, by) = resolve(m, record, shown);
+    Verdict {
+        by: by.into(),
+        since: record.filter(|_| by == "record").and_then(|r| r.since),
+        composer: composer.map(|c| c.text.clone()),
+        prompts: live.prompts(&screen),
+        background: background.is_some(),
+        drift: seen.is_none() && condition != Condition::Starting,
+        condition,
+        words,
+    }
 }
 
 fn resolve(
     m: &Material,
     record: Option<&Record>,
-    seen: Option<&rules::Rule>,
-    screen: &screen::Screen,
+    shown: Option<Condition>,
 ) -> (Condition, &'static str) {
-    let shown = seen.map(|r| r.condition(screen));
+    let young = m.started.is_some_and(|t| m.at - t < START);
+    let strange = || {
+        if young {
+            (Condition::Starting, "processes")
+        } else {
+            (Condition::Unknown("no rule knows its screen".into()), "screen")
+        }
+    };
     let Some(r) = record else {
-        let young = m.started.is_some_and(|t| m.at - t < START);
-        return match shown {
-            Some(c) => (c, "screen"),
-            None if young => (Condition::Starting, "process"),
-            None => (Condition::Unknown("no rule knows its screen".into()), "screen"),
-        };
+        return shown.map_or_else(strange, |c| (c, "screen"));
     };
     let detail = || r.detail.clone().unwrap_or_default();
     match (r.status, shown) {
@@ -160,10 +166,9 @@ fn resolve(
         // a dialog is none of the record's business, and some records know of no permission
         (_, Some(c @ Condition::Waiting(_))) => (c, "screen"),
         (Status::Working, _) => (Condition::Working(detail()), "record"),
-        (_, Some(c @ Condition::Working(_))) if r.since.is_none_or(|t| m.at - t < LAG) => {
-            (c, "screen")
-        }
-        (_, None) => (Condition::Unknown("no rule knows its screen".into()), "screen"),
+        // a turn shows before it is written down
+        (_, Some(c @ Condition::Working(_))) => (c, "screen"),
+        (_, None) => strange(),
         (_, Some(c @ Condition::Starting)) => (c, "screen"),
         (Status::Error, _) => (Condition::Error(detail()), "record"),
         (Status::RateLimited, _) if r.since.is_none_or(|t| t > m.at) => {

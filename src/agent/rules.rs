@@ -18,9 +18,16 @@ pub struct Live {
     /// Which of the readers knows the client's own record: `claude`, `codex`.
     #[serde(default)]
     pub record: Reader,
-    /// The row of the composer: what group 1 matches is what is typed there.
+    /// The first row of the composer: what group 1 matches is what is typed there. What is faint or reversed is not
+    /// looked at.
     #[serde(deserialize_with = "regex")]
     pub prompt: Regex,
+    /// The row above it matches this.
+    #[serde(default, deserialize_with = "some_regex")]
+    pub prompt_above: Option<Regex>,
+    /// A row that shows the prompt of an earlier turn, where such a row does not look like the composer's.
+    #[serde(default, deserialize_with = "some_regex")]
+    pub turn: Option<Regex>,
     /// Below the composer's row: rows that go on it, up to a row that matches this.
     #[serde(default, deserialize_with = "some_regex")]
     pub prompt_end: Option<Regex>,
@@ -82,9 +89,12 @@ pub struct Rule {
     /// None of these is.
     #[serde(default)]
     pub lacks: Vec<String>,
-    /// It matches a row of the region.
-    #[serde(default, deserialize_with = "some_regex")]
-    pub regex: Option<Regex>,
+    /// It matches a row of the region; of several, each does.
+    #[serde(default, deserialize_with = "regexes")]
+    pub regex: Vec<Regex>,
+    /// Whether the screen shows the composer.
+    #[serde(default)]
+    pub composer: Option<bool>,
     /// Beginnings of the client's version that it is true of; none: of every.
     #[serde(default)]
     pub versions: Vec<String>,
@@ -102,6 +112,8 @@ pub enum State {
     RateLimited,
     Error,
     Unknown,
+    /// Says nothing of the agent itself: what it has started still runs, and will wake it.
+    Background,
 }
 
 impl State {
@@ -116,60 +128,76 @@ impl State {
             State::RateLimited => "rate_limited",
             State::Error => "error",
             State::Unknown => "unknown",
+            State::Background => "background",
         }
     }
 }
 
-/// Where a rule looks: the window's title, the whole screen, or its last rows that hold something.
+/// Where a rule looks: the window's title, the whole screen, its last rows that hold something, those above the
+/// composer, or everything below it. Where there is no composer, there is nothing above or below it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Region {
     #[default]
     Screen,
     Title,
     Bottom(usize),
+    Above(usize),
+    Below,
 }
 
 impl<'de> Deserialize<'de> for Region {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Region, D::Error> {
         let text = String::deserialize(d)?;
-        match (text.as_str(), text.strip_prefix("bottom:").map(str::parse)) {
-            ("screen", _) => Ok(Region::Screen),
-            ("title", _) => Ok(Region::Title),
-            (_, Some(Ok(n))) => Ok(Region::Bottom(n)),
+        let (place, rows) = text.split_once(':').unwrap_or((&text, ""));
+        match (place, rows, rows.parse()) {
+            ("screen", "", _) => Ok(Region::Screen),
+            ("title", "", _) => Ok(Region::Title),
+            ("below", "", _) => Ok(Region::Below),
+            ("bottom", _, Ok(n)) => Ok(Region::Bottom(n)),
+            ("above", _, Ok(n)) => Ok(Region::Above(n)),
             _ => Err(serde::de::Error::custom(format!(
-                "region: '{text}': screen, title, or bottom:ROWS"
+                "region: '{text}': screen, title, bottom:ROWS, above:ROWS, or below"
             ))),
         }
     }
 }
 
 impl Rule {
-    pub fn holds(&self, s: &Screen, version: Option<&str>) -> bool {
+    pub fn holds(&self, s: &Screen, composer: Option<&Composer>, version: Option<&str>) -> bool {
         let of_version = self.versions.is_empty()
             || version.is_some_and(|v| self.versions.iter().any(|w| v.starts_with(w.as_str())));
-        let rows = self.rows(s);
+        let placed = match self.region {
+            Region::Above(_) | Region::Below => composer.is_some(),
+            _ => true,
+        };
+        let rows = self.rows(s, composer);
         of_version
+            && placed
+            && self.composer.is_none_or(|c| c == composer.is_some())
             && self.contains.iter().all(|t| rows.iter().any(|r| r.contains(t.as_str())))
             && !self.lacks.iter().any(|t| rows.iter().any(|r| r.contains(t.as_str())))
-            && self.regex.as_ref().is_none_or(|x| rows.iter().any(|r| x.is_match(r)))
+            && self.regex.iter().all(|x| rows.iter().any(|r| x.is_match(r)))
     }
 
-    fn rows<'a>(&self, s: &'a Screen) -> Vec<&'a str> {
-        match self.region {
-            Region::Title => vec![s.title.as_str()],
-            Region::Screen => s.rows.iter().map(String::as_str).collect(),
-            Region::Bottom(n) => s.bottom(n).collect(),
+    fn rows<'a>(&self, s: &'a Screen, composer: Option<&Composer>) -> Vec<&'a str> {
+        match (self.region, composer) {
+            (Region::Title, _) => vec![s.title.as_str()],
+            (Region::Screen, _) => s.rows.iter().map(String::as_str).collect(),
+            (Region::Bottom(n), _) => s.last(n, s.rows.len()),
+            (Region::Above(n), Some(c)) => s.last(n, c.first),
+            (Region::Below, Some(c)) => s.rows[c.end..].iter().map(String::as_str).collect(),
+            (_, None) => Vec::new(),
         }
     }
 
     /// The rows that it rests on.
-    pub fn evidence(&self, s: &Screen) -> String {
+    pub fn evidence(&self, s: &Screen, composer: Option<&Composer>) -> String {
         let meant = |r: &&str| {
             self.contains.iter().any(|t| r.contains(t.as_str()))
-                || self.regex.as_ref().is_some_and(|x| x.is_match(r))
+                || self.regex.iter().any(|x| x.is_match(r))
         };
         let rows: Vec<String> = self
-            .rows(s)
+            .rows(s, composer)
             .into_iter()
             .filter(meant)
             .take(3)
@@ -178,8 +206,8 @@ impl Rule {
         rows.join(" ")
     }
 
-    pub fn condition(&self, s: &Screen) -> Condition {
-        let shown = || self.evidence(s);
+    pub fn condition(&self, s: &Screen, composer: Option<&Composer>) -> Condition {
+        let shown = || self.evidence(s, composer);
         let asked = |kind: &str| format!("{kind}: {}", shown());
         match self.state {
             State::Starting => Condition::Starting,
@@ -190,25 +218,64 @@ impl Rule {
             State::Dialog => Condition::Waiting(asked("dialog")),
             State::RateLimited => Condition::RateLimited(shown()),
             State::Error => Condition::Error(shown()),
-            State::Unknown => Condition::Unknown(shown()),
+            State::Unknown | State::Background => Condition::Unknown(shown()),
         }
     }
 }
 
+/// Where a prompt is typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Composer {
+    /// Its first row.
+    pub first: usize,
+    /// The row behind its last.
+    pub end: usize,
+    /// What a person has typed there.
+    pub text: String,
+}
+
 impl Live {
-    /// What is typed into the composer; `None` where the screen shows none.
-    pub fn composer(&self, s: &Screen) -> Option<String> {
-        let at = s.typed.iter().rposition(|r| self.prompt.is_match(r))?;
-        let mut text =
-            self.prompt.captures(&s.typed[at])?.get(1).map_or("", |m| m.as_str()).to_owned();
-        if let Some(end) = &self.prompt_end {
-            let below = s.typed[at + 1..].iter().zip(&s.rows[at + 1..]);
-            for (typed, _) in below.take_while(|(_, row)| !end.is_match(row)) {
-                text.push('\n');
-                text.push_str(typed);
-            }
+    /// The composer; `None` where the screen shows none.
+    pub fn composer(&self, s: &Screen) -> Option<Composer> {
+        let above = |at: usize| match (&self.prompt_above, at.checked_sub(1)) {
+            (Some(x), Some(row)) => x.is_match(&s.rows[row]),
+            (Some(_), None) => false,
+            (None, _) => true,
+        };
+        let first = (0..s.lit.len()).rev().find(|i| self.prompt.is_match(&s.lit[*i]) && above(*i))?;
+        let lead = s.lit[first].chars().count();
+        let group = self.prompt.captures(&s.lit[first])?.get(1);
+        let lead = group.map_or(lead, |m| s.lit[first][..m.start()].chars().count());
+        let mut text: String = s.typed[first].chars().skip(lead).collect();
+        let ends = |i: &usize| self.prompt_end.as_ref().is_none_or(|x| x.is_match(&s.rows[*i]));
+        let end = (first + 1..s.rows.len()).find(ends).unwrap_or(s.rows.len());
+        for row in &s.typed[first + 1..end] {
+            text.push('\n');
+            // rows that go on stand below the first letter
+            text.push_str(row.strip_prefix("  ").unwrap_or(row));
         }
-        Some(text.trim().to_owned())
+        Some(Composer { first, end, text: text.trim().to_owned() })
+    }
+
+    /// Rows that look like a prompt.
+    pub fn prompts(&self, s: &Screen) -> usize {
+        let is_turn = |r: &&String| self.turn.as_ref().is_some_and(|t| t.is_match(r));
+        s.rows.iter().filter(|r| self.prompt.is_match(r) || is_turn(r)).count()
+    }
+
+    /// What the screen is known by, and by what it shows that something runs in the background.
+    pub fn seen(
+        &self,
+        s: &Screen,
+        composer: Option<&Composer>,
+        version: Option<&str>,
+    ) -> (Option<&Rule>, Option<&Rule>) {
+        let holding = || self.screen.iter().filter(|r| r.holds(s, composer, version));
+        let is_background = |r: &&Rule| r.state == State::Background;
+        (
+            holding().filter(|r| !is_background(r)).max_by_key(|r| r.priority),
+            holding().filter(is_background).max_by_key(|r| r.priority),
+        )
     }
 
     /// Whether the composer shows these words of ours and nothing else: as they are, as the end of what is too long to
@@ -270,6 +337,20 @@ pub fn holds(whole: &str, part: &str) -> bool {
 
 fn regex<'de, D: Deserializer<'de>>(d: D) -> Result<Regex, D::Error> {
     Regex::new(&String::deserialize(d)?).map_err(serde::de::Error::custom)
+}
+
+fn regexes<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Regex>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Some {
+        One(String),
+        Many(Vec<String>),
+    }
+    let all = match Some::deserialize(d)? {
+        Some::One(text) => vec![text],
+        Some::Many(all) => all,
+    };
+    all.iter().map(|t| Regex::new(t).map_err(serde::de::Error::custom)).collect()
 }
 
 fn some_regex<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Regex>, D::Error> {

@@ -109,6 +109,7 @@ impl Delivery<'_> {
             evidence: None,
             record,
             from,
+            escaped: None,
             switch_ms,
         };
         if !self.store.mark_pasting(self.a, &receipt, when::now())? {

@@ -35,8 +35,11 @@ impl std::str::FromStr for Reply {
     }
 }
 
+/// Claude takes no key for up to 0.2 s after a dialog comes up.
+const DEAF: Duration = Duration::from_millis(300);
 /// How long a client may take to move its pointer.
 const TO_MOVE: Duration = Duration::from_secs(2);
+const TO_DRAW: Duration = Duration::from_secs(2);
 
 /// Answers what a session asks now. Refused where it asks nothing, where the answer is none of its options, and where the
 /// question is another one than `expected` or than a moment ago. Returns the option that was chosen.
@@ -69,8 +72,21 @@ fn named(m: &Menu) -> String {
     m.choices.iter().map(|c| format!("{}. {}", c.number, c.text)).collect::<Vec<_>>().join("; ")
 }
 
-/// The menu that is open in a session's pane.
+/// The menu that is open in a session's pane. A client says that it asks before it has drawn what.
 pub fn open(config: &Config, session: &Session) -> anyhow::Result<Menu> {
+    let begun = Instant::now();
+    loop {
+        match look(config, session)? {
+            Some(menu) => return Ok(menu),
+            None if begun.elapsed() > TO_DRAW => {
+                bail!("session '{}': what it asks has no options to choose from", session.name)
+            }
+            None => std::thread::sleep(Duration::from_millis(30)),
+        }
+    }
+}
+
+fn look(config: &Config, session: &Session) -> anyhow::Result<Option<Menu>> {
     let i = &session.incarnation;
     let material = inspect::material_of(config, &Tmux::at(&i.socket), &i.pane_id, when::now())?;
     let profiles = config.profiles()?;
@@ -82,9 +98,7 @@ pub fn open(config: &Config, session: &Session) -> anyhow::Result<Menu> {
     if !matches!(verdict.condition, Condition::Waiting(_)) {
         bail!("session '{}' asks nothing: it is {}", session.name, verdict.condition.as_str());
     }
-    menu::read(&Screen::read(&material)).with_context(|| {
-        format!("session '{}': what it asks has no options to choose from", session.name)
-    })
+    Ok(menu::read(&Screen::read(&material)))
 }
 
 /// Moves the pointer step by step, each step seen, and confirms. Nothing is confirmed that is not the wanted option.
@@ -103,13 +117,13 @@ fn choose(config: &Config, session: &Session, asked: &Menu, wanted: &Choice) -> 
             bail!("session '{}' asks something else now: nothing was answered", session.name);
         }
         let at = menu.selected().context("no option is selected")?.number;
-        if at == wanted.number {
+        if at == wanted.number && begun.elapsed() >= DEAF {
             return tmux.press(&i.pane_id, "Enter");
         }
         if begun.elapsed() > TO_MOVE {
             bail!("session '{}': its pointer does not move: nothing was answered", session.name);
         }
-        if last != Some(at) {
+        if last != Some(at) && at != wanted.number && begun.elapsed() >= DEAF {
             tmux.press(&i.pane_id, if at < wanted.number { "Down" } else { "Up" })?;
             last = Some(at);
         }

@@ -62,7 +62,7 @@ pub fn explain(config: &Config, m: &Material) -> anyhow::Result<Value> {
     Ok(json!({
         "provider": m.provider, "version": m.version, "at": when::rfc3339(m.at),
         "state": v.condition.as_str(), "why": v.condition.why(), "by": v.by,
-        "since": v.since.map(when::rfc3339), "composer": v.composer, "drift": v.drift, "words": v.words,
+        "since": v.since.map(when::rfc3339), "composer": v.composer, "background": v.background, "drift": v.drift, "words": v.words,
         "session_id": m.record.as_ref().and_then(|r| r.session_id.clone()),
     }))
 }

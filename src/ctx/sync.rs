@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::live::{self, Client};
+use crate::agent::screen::Screen;
 use crate::agent::{self, Material};
 use crate::config::{self, Config};
 use crate::quote::Shell;
@@ -16,6 +17,8 @@ use crate::{git, proc};
 
 /// How often an unchanged session is written down as seen.
 pub const SEEN_EVERY: Ms = 30_000;
+/// Of a screen that no rule knows, so many rows are kept.
+const DRIFT_ROWS: usize = 12;
 
 /// Which sessions to look at.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +88,7 @@ pub fn sync(
         store.see(&fresh, now)?;
     }
     note_changes(store, &before, &looks, now)?;
+    note_drift(store, &before, &looks, now)?;
     if let Which::All = which {
         adopt_by_pattern(store, config, &listings, &tmuxes, now)?;
     }
@@ -170,6 +174,8 @@ pub fn look(
             agent: None,
             composer: None,
             prompts: 0,
+            background: false,
+            drift: None,
         };
         match (&rest[i], &clients[i]) {
             (Err(c), _) => seen.condition = c.clone(),
@@ -210,12 +216,21 @@ fn see_agent(seen: &mut Seen, client: &Client, pane: &Pane, m: &Material) {
     seen.since = verdict.since;
     seen.composer = verdict.composer;
     seen.prompts = verdict.prompts;
+    seen.background = verdict.background;
+    seen.drift = verdict.drift.then(|| last_rows(m));
     seen.agent = Some(Agent {
         provider: client.provider.to_owned(),
         session_id: m.record.as_ref().and_then(|r| r.session_id.clone()),
         version: m.version.clone(),
         record: m.record.as_ref().and_then(|r| r.path.clone()),
     });
+}
+
+/// The end of a screen, as it may be kept.
+fn last_rows(m: &Material) -> String {
+    let screen = Screen::read(m);
+    let rows = screen.last(DRIFT_ROWS, screen.rows.len());
+    crate::clean::text(&rows.join("\n"))
 }
 
 /// What keeps a pane from taking input as it is meant.
@@ -306,6 +321,34 @@ fn note_changes(
             let by_us = s.last_active_at > s.seen_at;
             let body = json!({"from": was, "to": seen.place, "by": if by_us { "orch" } else { "not by us" }});
             store.note("context_change", None, None, Some(s.id), body, now)?;
+        }
+    }
+    Ok(())
+}
+
+/// A client whose state became unknown because no rule knows its screen: once, not at every look.
+fn note_drift(
+    store: &mut Store,
+    before: &[Session],
+    looks: &[(String, Option<Seen>)],
+    now: Ms,
+) -> anyhow::Result<()> {
+    for (name, seen) in looks {
+        let (Some(seen), Some(s)) = (seen, before.iter().find(|s| s.name == *name)) else {
+            continue;
+        };
+        let (Some(agent), Some(screen), Condition::Unknown(_)) =
+            (&seen.agent, &seen.drift, &seen.condition)
+        else {
+            continue;
+        };
+        // a slot may have been made when it was unknown already
+        let known = matches!(s.condition, Condition::Unknown(_))
+            && store.noted("drift", s.id, s.since.unwrap_or(0))?;
+        if !known {
+            let body =
+                json!({"provider": agent.provider, "version": agent.version, "screen": screen});
+            store.note("drift", None, None, Some(s.id), body, now)?;
         }
     }
     Ok(())

@@ -232,6 +232,7 @@ impl Claude {
                 Block::Text { text } if text.starts_with("[Request interrupted by user") => {
                     self.interrupted = true;
                     self.end = None;
+                    sink.put(Body::TurnEnd(unknown("interrupted by the user")));
                 }
                 Block::Text { text } if !inner && !meta && !text.trim().is_empty() => {
                     self.end = None;

@@ -75,7 +75,10 @@ impl Rollout {
                 self.failure = Some((words, seq));
             }
             ("event_msg", "task_complete") => self.complete(payload, sink),
-            ("event_msg", "turn_aborted") => self.aborted = true,
+            ("event_msg", "turn_aborted") => {
+                self.aborted = true;
+                sink.put(Body::TurnEnd(unknown("interrupted by the user")));
+            }
             ("event_msg", "exec_approval_request" | "apply_patch_approval_request") => {
                 let text = payload["command"].to_string();
                 sink.put(Body::PermissionRequest { text, tool: None });

@@ -21,6 +21,9 @@ use crate::when::{self, Ms};
 /// A client at rest without an end on its record is looked at again for so long before a person is asked.
 const PATIENCE: Ms = 4_000;
 
+/// A client that works on after an Escape is given another one after so long. Two at rest would open a dialog.
+const ESCAPE_AGAIN: Ms = 5_000;
+
 /// One look at an attempt in a live client. Returns where it was moved, and why.
 pub fn follow(
     store: &mut Store,
@@ -41,21 +44,16 @@ pub fn follow(
     if a.state == State::Unknown && !late(store, a, receipt, &task, &seen, now)? {
         return Ok(None);
     }
+    if matches!(seen.condition, Condition::Working(_) | Condition::Waiting(_))
+        && overdue(a, &task, now).is_some()
+        && receipt.escaped.is_none_or(|t| now - t > ESCAPE_AGAIN)
+        && store.mark_escaped(a, now)?
+    {
+        // ended as a person would end it: what comes of that is seen at a later look
+        Tmux::at(&session.incarnation.socket).press(&session.incarnation.pane_id, "Escape")?;
+    }
     match &seen.condition {
         Condition::Working(_) => {
-            if let Some(why) = overdue(a, &task, now) {
-                // the turn is ended as a person would end it; what comes of that is seen at the next look
-                Tmux::at(&session.incarnation.socket)
-                    .press(&session.incarnation.pane_id, "Escape")?;
-                store.note(
-                    "interrupted",
-                    Some(a),
-                    None,
-                    None,
-                    serde_json::json!({"reason": why}),
-                    now,
-                )?;
-            }
             Ok(store.turn(a, State::Running, None, now)?.then(|| ("running", "it works".into())))
         }
         Condition::Waiting(why) => {

@@ -75,6 +75,22 @@ impl Store {
         })
     }
 
+    /// Whether something of that kind was noted of a session since then.
+    pub fn noted(&self, kind: &str, session: SessionId, since: Ms) -> anyhow::Result<bool> {
+        let sql = "select exists (select 1 from events where type = ?1 and session_id = ?2 and at >= ?3)";
+        Ok(self.db.query_row(sql, params![kind, session.0, since], |r| r.get(0))?)
+    }
+
+    /// How many screens no rule knew since then, by client and version.
+    pub fn drift(&self, since: Ms) -> anyhow::Result<Vec<(String, i64)>> {
+        let mut s = self.db.prepare(
+            "select trim(body ->> 'provider' || ' ' || coalesce(body ->> 'version', '')) as client, count(*) \
+             from events where type = 'drift' and at > ?1 group by client order by client",
+        )?;
+        let rows = s.query_map([since], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Keeps something that the toolkit itself did or saw.
     pub fn note(
         &mut self,

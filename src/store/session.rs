@@ -32,6 +32,10 @@ pub struct Seen {
     pub composer: Option<String>,
     /// Prompts that its screen shows, the composer's own among them.
     pub prompts: usize,
+    /// What the client has started still runs, and will wake it: its turn is not over.
+    pub background: bool,
+    /// The last rows of a screen that no rule knows.
+    pub drift: Option<String>,
 }
 
 impl Store {

@@ -45,6 +45,20 @@ impl Store {
         })
     }
 
+    /// Claims the one key that interrupts the turn. False: somebody pressed it since the attempt was read.
+    pub fn mark_escaped(&mut self, a: &OpenAttempt, now: Ms) -> anyhow::Result<bool> {
+        let Some(old) = &a.receipt else { return Ok(false) };
+        let new = Receipt { escaped: Some(now), ..old.clone() };
+        let (old, new) = (serde_json::to_string(old)?, serde_json::to_string(&new)?);
+        self.write(|tx| {
+            let n = tx.execute(
+                "update attempts set receipt = ?3 where id = ?1 and token = ?2 and receipt = ?4",
+                params![a.id.0, a.token, new, old],
+            )?;
+            Ok(n == 1)
+        })
+    }
+
     /// sending → unknown: bytes went in, and nothing tells what became of them. Never to be sent again on a guess.
     pub fn doubt(&mut self, a: &OpenAttempt, why: &str, now: Ms) -> anyhow::Result<bool> {
         self.write(|tx| {

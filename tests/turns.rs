@@ -1,0 +1,379 @@
+//! Turns in live clients, from the queue to their end: each end as the client's own record and status tell it.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::client::{self, Kind};
+use crate::support::live::{Live, Setup};
+use crate::support::stub::Stub;
+use crate::support::world::{World, until};
+
+const BOTH: [Kind; 2] = [Kind::Claude, Kind::Codex];
+
+/// A live client that is adopted, and the queue.
+struct Bench {
+    world: World,
+    stub: Stub,
+    dir: PathBuf,
+}
+
+impl Bench {
+    fn new(kind: Kind) -> Option<Bench> {
+        client::present(kind).then(|| {
+            let world = World::new();
+            let dir = world.repository("proj", &["side"]);
+            Bench { world, stub: Stub::start(), dir }
+        })
+    }
+
+    fn adopted(&self, kind: Kind) -> Live<'_> {
+        let live =
+            Live::ready(&self.world, &self.stub, kind, kind.name(), &self.dir, &Setup::default());
+        self.world.ok("orch-ctx", &["adopt", kind.name()]);
+        self.world.await_idle(kind.name());
+        live
+    }
+
+    fn task(&self, kind: Kind, content: &str) -> String {
+        self.world.enqueue(&["--provider", kind.name(), content])
+    }
+
+    /// Hands a task over, and wants it seen to be taken.
+    fn submitted(&self, kind: Kind, content: &str) -> String {
+        let id = self.task(kind, content);
+        let did = self.world.assign();
+        let of = |d: &&Value| d["task"].to_string() == id;
+        let record = did.iter().find(of).unwrap_or_else(|| panic!("not handed over: {did:?}"));
+        assert_eq!(record["outcome"], "submitted", "{record}");
+        id
+    }
+
+    /// What is to be known when something does not come.
+    fn account(&self) -> String {
+        let rows = |sql: &str| self.world.sql(sql);
+        format!(
+            "{}\n{}\n{}\n{}\n{}",
+            self.world.run("orch-assign", &["--explain", "--dry-run"]).stdout,
+            rows("select id, state, reason, not_before from tasks"),
+            rows("select task_id, number, state, reason, receipt from attempts"),
+            rows("select account, until, reason from limits"),
+            rows(
+                "select name, condition, condition_why, avoid_why, working_dir, git_branch from sessions"
+            ),
+        )
+    }
+
+    fn attempt(&self, id: &str) -> Value {
+        self.world.attempts(id).pop().expect("an attempt")
+    }
+}
+
+#[test]
+fn a_good_turn_completes_with_its_answer_and_the_pane_is_no_longer_watched() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let live = b.adopted(kind);
+        let id = b.submitted(kind, "STUB:ok all is well");
+        let t = b.world.await_state(&id, "completed");
+        assert_eq!(t["evidence"], "protocol", "{t}");
+        assert_eq!(b.world.ok("orch-ls", &["--answer", &id]), "all is well");
+        until("the watch to be off", || match live.field("pane_pipe").as_str() {
+            "0" => Ok(()),
+            other => Err(other.to_owned()),
+        });
+        assert_eq!(b.stub.deliveries().len(), 1);
+    }
+}
+
+#[test]
+fn the_next_task_follows_without_cron_in_a_conversation_of_its_own() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let _live = b.adopted(kind);
+        let first = b.task(kind, "STUB:ok one");
+        let second = b.task(kind, "STUB:ok two");
+        b.world.assign();
+        b.world.await_state(&first, "completed");
+        b.world.await_state(&second, "completed");
+        let (one, two) = (b.attempt(&first), b.attempt(&second));
+        assert_ne!(one["agent_session"], two["agent_session"], "{one} {two}");
+        assert!(one["agent_session"].is_string());
+    }
+}
+
+#[test]
+fn tasks_of_one_group_share_a_conversation() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let _live = b.adopted(kind);
+        let of = |text: &str| b.world.enqueue(&["--provider", kind.name(), "--group", "g", text]);
+        let (first, second) = (of("STUB:ok one"), of("STUB:ok two"));
+        b.world.assign();
+        b.world.await_state(&first, "completed");
+        b.world.await_state(&second, "completed");
+        assert_eq!(b.attempt(&first)["agent_session"], b.attempt(&second)["agent_session"]);
+    }
+}
+
+#[test]
+fn a_permission_waits_for_a_person_and_goes_on_when_it_is_answered() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let _live = b.adopted(kind);
+        let made = b.dir.join("made");
+        let directive = if kind == Kind::Claude { "bash" } else { "esc" };
+        let id = b.submitted(kind, &format!("STUB:{directive} touch {}", made.display()));
+        let t = b.world.await_state(&id, "waiting");
+        assert!(t["reason"].as_str().is_some_and(|r| r.starts_with("permission")), "{t}");
+        assert!(!made.exists());
+        assert_eq!(b.world.ctx(kind.name())["state"], "waiting");
+        b.world.ok("orch-ctl", &["answer", kind.name(), "yes"]);
+        let t = b.world.await_state(&id, "completed");
+        assert_eq!(t["evidence"], "protocol", "{t}");
+        assert!(made.exists());
+        let again = b.world.run("orch-ctl", &["answer", kind.name(), "yes"]);
+        assert_eq!(again.code, 2);
+        assert!(again.stderr.contains("asks nothing"), "{}", again.stderr);
+    }
+}
+
+#[test]
+fn a_denied_permission_waits_for_a_person() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let live = b.adopted(kind);
+        let directive = if kind == Kind::Claude { "bash" } else { "esc" };
+        let made = b.dir.join("made");
+        let id = b.submitted(kind, &format!("STUB:{directive} touch {}", made.display()));
+        b.world.await_state(&id, "waiting");
+        live.key("Escape");
+        until("the interrupt to be known", || {
+            let t = b.world.task(&id);
+            let reason = t["reason"].as_str().unwrap_or_default().to_owned();
+            if reason.contains("interrupted") { Ok(()) } else { Err(t.to_string()) }
+        });
+        assert_eq!(b.world.state(&id), "waiting");
+        assert!(!made.exists());
+        b.world.ok("orch-ctl", &["fail", &id]);
+        assert_eq!(b.world.state(&id), "failed");
+    }
+}
+
+#[test]
+fn claudes_question_is_answered_by_number() {
+    let Some(b) = Bench::new(Kind::Claude) else { return };
+    let _live = b.adopted(Kind::Claude);
+    let id = b.submitted(Kind::Claude, "STUB:ask");
+    let t = b.world.await_state(&id, "waiting");
+    assert!(t["reason"].as_str().is_some_and(|r| r.starts_with("question")), "{t}");
+    let none = b.world.run("orch-ctl", &["answer", "claude", "9"]);
+    assert!(none.code == 2 && none.stderr.contains("no such option"), "{}", none.stderr);
+    b.world.ok("orch-ctl", &["answer", "claude", "2"]);
+    b.world.await_state(&id, "completed");
+}
+
+#[test]
+fn an_api_error_is_tried_again_later() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let _live = b.adopted(kind);
+        let id = b.submitted(kind, "STUB:400");
+        let t = b.world.await_state(&id, "queued");
+        assert!(t["reason"].as_str().is_some_and(|r| r.contains("bad request")), "{t}");
+        assert!(t["not_before"].is_string(), "{t}");
+        let a = b.attempt(&id);
+        assert_eq!((&a["state"], &a["counts"]), (&"failed".into(), &true.into()), "{a}");
+        assert_eq!(b.world.ctx(kind.name())["state"], "error");
+    }
+}
+
+#[test]
+fn a_limit_holds_the_account_until_its_reset_and_then_the_task_goes_on() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        b.world.config("[retry]\njitter = '1ms'\n");
+        let _live = b.adopted(kind);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("now");
+        // Codex tells the minute, rounded down: this one
+        let reset = now.as_secs();
+        let id = b.submitted(kind, &format!("STUB:limit {reset}"));
+        let other = b.task(kind, "STUB:ok the other");
+        let t = b.world.await_state(&id, "queued");
+        assert!(t["reason"].as_str().is_some_and(|r| r.contains("rate limited")), "{t}");
+        assert_eq!(b.attempt(&id)["counts"], false, "{}", b.attempt(&id));
+        b.world.assign();
+        assert_eq!(b.world.state(&other), "queued");
+        b.world.ok("orch-ctl", &["cancel", &id]);
+        // with an API key Claude does not say when: then it is looked at again after a while
+        if kind == Kind::Codex {
+            let begun = Instant::now();
+            while b.world.state(&other) != "completed" {
+                assert!(begun.elapsed() < Duration::from_secs(80), "{}", b.account());
+                b.world.run("orch-assign", &[]);
+                std::thread::sleep(Duration::from_millis(500));
+            }
+            assert_eq!(b.world.attempts(&other).len(), 1);
+        }
+    }
+}
+
+#[test]
+fn an_account_that_is_refused_holds_the_session() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let _live = b.adopted(kind);
+        let id = b.submitted(kind, "STUB:401");
+        b.world.await_state(&id, "queued");
+        let why = b.world.sql("select paused from sessions");
+        assert!(why.contains("authentication failed"), "{why}");
+    }
+}
+
+#[test]
+fn an_interrupt_waits_for_a_person() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let live = b.adopted(kind);
+        let id = b.submitted(kind, "STUB:slow 20");
+        b.stub.await_prompts(1);
+        until("words", || {
+            let s = live.screen();
+            if s.contains("• word") || live.kind == Kind::Claude { Ok(()) } else { Err(s) }
+        });
+        live.key("Escape");
+        let t = b.world.await_state(&id, "waiting");
+        assert!(t["reason"].as_str().is_some_and(|r| r.contains("interrupted")), "{t}");
+    }
+}
+
+#[test]
+fn a_background_task_is_not_the_end() {
+    let Some(b) = Bench::new(Kind::Claude) else { return };
+    let _live = b.adopted(Kind::Claude);
+    let done = b.dir.join("done");
+    let id =
+        b.submitted(Kind::Claude, &format!("STUB:background sleep 6; touch {}", done.display()));
+    let begun = Instant::now();
+    loop {
+        let state = b.world.state(&id);
+        if state == "waiting" {
+            // it may have been taken meanwhile
+            b.world.run("orch-ctl", &["answer", "claude", "yes"]);
+        }
+        if state == "completed" {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(40), "{}", b.world.task(&id));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(done.exists(), "it was completed while its background task ran");
+}
+
+#[test]
+fn a_client_that_is_killed_within_its_turn_is_lost_and_the_task_queued_again() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let live = b.adopted(kind);
+        let id = b.submitted(kind, "STUB:slow 20");
+        b.stub.await_prompts(1);
+        b.world.tmux(&["respawn-pane", "-k", "-t", &live.pane, "sleep", "1000"]);
+        b.world.assign_until(&id, "queued");
+        assert_eq!(b.attempt(&id)["state"], "lost", "{}", b.attempt(&id));
+    }
+}
+
+#[test]
+fn a_cancelled_turn_is_interrupted() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let _live = b.adopted(kind);
+        let id = b.submitted(kind, "STUB:slow 20");
+        b.stub.await_prompts(1);
+        b.world.ok("orch-ctl", &["cancel", &id]);
+        b.world.await_state(&id, "cancelled");
+        b.world.await_idle(kind.name());
+    }
+}
+
+#[test]
+fn a_turn_that_takes_too_long_is_interrupted_and_has_failed() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let _live = b.adopted(kind);
+        let args =
+            ["--provider", kind.name(), "--timeout", "2s", "--max-attempts", "1", "STUB:slow 30"];
+        let id = b.world.enqueue(&args);
+        b.world.assign();
+        let t = b.world.await_state(&id, "failed");
+        assert!(t["reason"].as_str().is_some_and(|r| r.contains("timed out")), "{t}");
+    }
+}
+
+/// Ten tasks over two directories and two branches, one conversation after the other, each in its place.
+#[test]
+fn ten_tasks_in_two_directories_and_two_branches() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let other = b.world.repository("other", &["side"]);
+        launcher(&b, kind, &other);
+        let _live = b.adopted(kind);
+        let mut ids = Vec::new();
+        for i in 0..10 {
+            let dir = if i % 2 == 0 { &b.dir } else { &other };
+            let branch = if i % 4 < 2 { "main" } else { "side" };
+            let words = format!("STUB:ok number {i}");
+            let dir = dir.to_str().expect("UTF-8");
+            ids.push((
+                b.world.enqueue(&[
+                    "--provider",
+                    kind.name(),
+                    "--dir",
+                    dir,
+                    "--branch",
+                    branch,
+                    &words,
+                ]),
+                format!("number {i}"),
+            ));
+        }
+        let begun = Instant::now();
+        while ids.iter().any(|(id, _)| b.world.state(id) != "completed") {
+            assert!(begun.elapsed() < Duration::from_secs(90), "{}", b.account());
+            b.world.run("orch-assign", &["--trust-dir"]);
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        for (id, answer) in &ids {
+            let t = b.world.task(id);
+            assert_eq!((&t["attempts"], &t["evidence"]), (&1.into(), &"protocol".into()), "{t}");
+            assert_eq!(b.world.ok("orch-ls", &["--answer", id]), *answer);
+        }
+        assert_eq!(b.stub.deliveries().len(), 10);
+    }
+}
+
+/// What starts a client anew in the world's own environment: a profile's launch is what a user would write there.
+fn launcher(b: &Bench, kind: Kind, also: &Path) {
+    let home = b.world.path(&format!("{}.home", kind.name()));
+    std::fs::create_dir_all(&home).expect("home");
+    let env = client::env(kind, b.stub.port(), &home, &[&b.dir, also]);
+    let pairs: Vec<String> =
+        env.iter().filter(|(k, _)| k != "TERM").map(|(k, v)| format!("'{k}={v}'")).collect();
+    let program = client::root().join("bin").join(kind.name());
+    let script = b.world.script(
+        "launch",
+        &format!(
+            "#!/bin/sh\nexec env -i TERM=\"$TERM\" TMUX=\"$TMUX\" TMUX_PANE=\"$TMUX_PANE\" {} {} \"$@\"\n",
+            pairs.join(" "),
+            program.display()
+        ),
+    );
+    let args =
+        if kind == Kind::Codex { ", '--no-daemon'" } else { ", '--permission-mode', 'default'" };
+    b.world.config(&format!(
+        "[provider.{}.live]\nlaunch = ['{}'{args}]\n",
+        kind.name(),
+        script.display()
+    ));
+}
