@@ -275,7 +275,7 @@ fn the_profiles_and_the_examples_in_the_pages_are_read() {
     let [example] = &config[..] else { panic!("{} displays", config.len()) };
     Config::parse(example).and_then(|c| c.profiles()).expect("the example is read");
     let displays = displays(&read("man/orch-providers.5"));
-    let is_toml = |d: &&String| d.starts_with("[provider.");
+    let is_toml = |d: &&String| d.trim_start_matches('[').starts_with("provider.");
     let [profiles, examples @ ..] = &displays.iter().filter(is_toml).collect::<Vec<_>>()[..] else {
         panic!("no profiles")
     };

@@ -39,7 +39,6 @@ impl Live {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::Config;
 
     fn answer(screen: &str, content: &str) -> Option<String> {
