@@ -18,7 +18,7 @@ answer() {
   printf '\r\e[K'
   case $text$line in
   *doctest*) printf 'So:\n\n>>> '; sleep 0.5; printf '1 + 1\n2\n' ;;
-  *long*) for i in $(seq 80); do echo "row $i"; done ;;
+  *'Be long'*) for i in $(seq 80); do echo "row $i"; done ;;
   esac
   for word in This is the answer to ${#line} characters.; do printf '%s ' "$word"; sleep 0.1; done
   printf '\n\n'
@@ -82,14 +82,20 @@ impl Bench {
         text.split_terminator('\0').map(str::to_owned).collect()
     }
 
-    fn submitted(&self, args: &[&str]) -> String {
-        let all: Vec<&str> = ["--provider", "ollama"].iter().chain(args).copied().collect();
-        let id = self.w.enqueue(&all);
-        self.w.await_idle("model");
-        let did = self.w.assign();
-        let is_it = |d: &&Value| d["task"].to_string() == id && d["outcome"] == "submitted";
-        assert!(did.iter().any(|d| is_it(&d)), "{did:?}\n{}", self.w.screen("model"));
-        id
+    /// Puts a task on the queue, and waits for its end.
+    fn run(&self, more: &[&str], content: &str, state: &str) -> (String, Value) {
+        let args: Vec<&str> = ["--provider", "ollama"].iter().chain(more).copied().collect();
+        let id = self.w.enqueue(&[args.as_slice(), &["--", content]].concat());
+        // the end of the task before starts a pass of its own
+        let task = self.w.assign_until(&id, state);
+        (id, task)
+    }
+
+    /// The same with words accepted; the answer.
+    fn answer(&self, content: &str) -> String {
+        let (id, task) = self.run(&["--accept", "pattern"], content, "completed");
+        assert_eq!(task["evidence"], "pattern");
+        self.w.ok("orch-ls", &["--answer", &id]).trim_end().to_owned()
     }
 
     fn explain(&self) -> Value {
@@ -102,24 +108,19 @@ fn a_turn_ends_when_the_composer_is_empty_again_and_words_are_accepted() {
     let b = Bench::new();
     assert_eq!((&b.explain()["state"], &b.explain()["composer"]), (&"idle".into(), &"".into()));
     for n in 1..=2 {
-        let id = b.submitted(&["--accept", "pattern", "Say how long this is"]);
-        assert_eq!(b.w.await_state(&id, "completed")["evidence"], "pattern");
-        assert_eq!(
-            b.w.ok("orch-ls", &["--answer", &id]).trim_end(),
-            "This is the answer to 20 characters."
-        );
-        assert_eq!(b.turns(), vec!["Say how long this is"; n]);
+        assert_eq!(b.answer("Say how much this is"), "This is the answer to 20 characters.");
+        assert_eq!(b.turns(), vec!["Say how much this is"; n]);
     }
+    let receipt = b.w.sql("select receipt from attempts");
+    assert!(receipt.contains(r#""evidence":"screen""#), "{receipt}");
 }
 
 #[test]
 fn without_that_its_end_is_unknown_and_the_session_is_free_again() {
     let b = Bench::new();
-    let first = b.submitted(&["one"]);
-    let told = b.w.await_state(&first, "unknown");
+    let (first, told) = b.run(&[], "one", "unknown");
     assert!(told["reason"].as_str().is_some_and(|r| r.contains("by pattern only")), "{told}");
-    let second = b.submitted(&["--accept", "pattern", "two"]);
-    b.w.assign_until(&second, "completed");
+    b.answer("two");
     assert_eq!((b.turns(), b.w.state(&first)), (vec!["one".into(), "two".into()], "unknown".into()));
 }
 
@@ -133,24 +134,19 @@ fn pastes_of_several_rows_and_its_own_commands_reach_the_model_as_they_are() {
         ("\"\"\"quoted", "Task: \"\"\"quoted"),
         (wide.as_str(), wide.as_str()),
     ] {
-        let id = b.submitted(&["--accept", "pattern", content]);
-        b.w.await_state(&id, "completed");
-        assert_eq!(b.turns().last().map(String::as_str), Some(arrives));
-        let answer = b.w.ok("orch-ls", &["--answer", &id]);
+        let answer = b.answer(content);
         assert!(answer.starts_with("This is the answer"), "{answer}");
+        assert_eq!(b.turns().last().map(String::as_str), Some(arrives));
     }
+    assert_eq!(b.turns().len(), 4);
 }
 
 #[test]
 fn an_answer_that_shows_its_prompt_or_fills_the_screen_is_whole() {
     let b = Bench::new();
-    let id = b.submitted(&["--accept", "pattern", "Write a doctest"]);
-    b.w.await_state(&id, "completed");
-    let answer = b.w.ok("orch-ls", &["--answer", &id]);
+    let answer = b.answer("Write a doctest");
     assert!(answer.starts_with("So:\n\n>>> 1 + 1\n2\nThis is"), "{answer}");
-    let id = b.submitted(&["--accept", "pattern", "Be long"]);
-    b.w.await_state(&id, "completed");
-    let answer = b.w.ok("orch-ls", &["--answer", &id]);
+    let answer = b.answer("Be long");
     assert!(answer.starts_with("row 1\n") && answer.contains("\nrow 80\n"), "{answer}");
 }
 
