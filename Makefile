@@ -17,7 +17,7 @@ RELEASE = $(TARGET)/release
 CARGO_RELEASE = cargo build --locked --release
 endif
 
-.PHONY: build demo check completions install deb bench
+.PHONY: build demo check completions install deb bench bench-switches
 .DEFAULT_GOAL = build
 
 build:
@@ -63,6 +63,15 @@ install: build
 deb:
 	@command -v cargo-deb >/dev/null || { echo 'deb: cargo-deb: not found: cargo install cargo-deb' >&2; exit 2; }
 	cargo deb --locked
+
+# a live client's way into another directory and branch, on the real clients
+SWITCHES = examples/bench/SWITCHES.md
+bench-switches:
+	@printf '%s\n' '# Ten tasks in two directories and two branches through one live client' '' \
+	  'By `make bench-switches`: from the first key of a switch to a verified prompt, milliseconds.' '' \
+	  '| client | switches | median | worst |' '|---|---|---|---|' >$(SWITCHES)
+	ORCH_REQUIRE_CLIENTS=1 ORCH_BENCH_SWITCHES=$(abspath $(SWITCHES)) cargo test --locked --test tests turns::ten_tasks
+	@cat $(SWITCHES)
 
 bench:
 	@examples/needs.sh cargo cc tmux

@@ -1,6 +1,6 @@
 #!/bin/bash
 # demo.sh: the whole loop on a tmux server, a database and a repository of its own. Finds the programs
-# in $ORCH_BIN, else on PATH. DEMO_CLAUDE=1 adds a task for the real Claude Code. Exits 1 when anything comes out otherwise than said.
+# in $ORCH_BIN, else on PATH. DEMO_CLAUDE=1 and DEMO_CODEX=1 add tasks for the real clients, headless and live. Exits 1 when anything comes out otherwise than said.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,6 +16,11 @@ clean_up() {
   [[ -z $watch ]] || kill "$watch" 2>/dev/null || true
   tmux -S "$world/tmux" kill-server 2>/dev/null || true
   wait
+  # a live client writes to its end
+  for _ in 1 2 3 4 5; do
+    rm -rf "$world" 2>/dev/null && return
+    sleep 0.5
+  done
   rm -rf "$world"
 }
 trap clean_up EXIT
@@ -53,6 +58,30 @@ on_screen() {
   tmux -S "$world/tmux" wait-for shown
   tmux -S "$world/tmux" capture-pane -p -t worker1:table | sed '/^$/d'
   tmux -S "$world/tmux" kill-window -t worker1:table
+}
+
+# live PROVIDER COMMAND…: a client full-screen in a pane is handed a task
+# shellcheck disable=SC2016 # the text is printed before the shell reads it
+live() {
+  local provider=$1
+  shift
+  text "# Live: $provider full-screen in a pane, as people keep it for hours."
+  tmux -S "$world/tmux" new-session -d -x 120 -y 40 -s "live-$provider" -c "$world/shop" "$@"
+  run "orch-ctx adopt live-$provider"
+  local end=$((SECONDS + 60)) state=
+  until [[ $state == idle ]]; do
+    ((SECONDS < end)) || wrong "live-$provider is $state"
+    sleep 0.2
+    state=$(orch-ctx show "live-$provider" | sed 's/.*"state":"\([a-z_]*\)".*/\1/')
+    # what it asks of a new directory is a person's to answer
+    [[ $state != waiting ]] || run "orch-ctl answer live-$provider yes || true"
+  done
+  run "orch-ctx explain live-$provider --json"
+  run "task=\$(orch-enqueue --provider $provider --session live-$provider 'Say in one sentence what this repository holds.')"
+  # shellcheck disable=SC2154 # run sets it
+  until_state "$task" completed 180
+  run 'orch-ls --answer $task; echo'
+  run 'orch-ls attempts $task --columns attempt,state,session,evidence,receipt'
 }
 
 text '# A repository with two branches, an agent, two panes.'
@@ -139,6 +168,10 @@ watch=$!
     run 'claude=$(orch-enqueue --provider claude --dir . --branch main "Say in one sentence what this repository holds.")'
     until_state "$claude" completed 180
     run 'orch-ls --answer $claude; echo'
+    live claude claude
+  fi
+  if [[ -n ${DEMO_CODEX-} ]] && command -v codex >/dev/null; then
+    live codex codex --no-daemon
   fi
 } </dev/null
 

@@ -48,7 +48,7 @@ impl std::str::FromStr for Process {
 }
 
 /// A live client that fills a pane.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
     pub provider: String,
     /// Its own id of the conversation, where its record tells.

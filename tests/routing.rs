@@ -6,7 +6,7 @@ use orch::context::Context;
 use orch::event::Evidence;
 use orch::policy::{self, Ended, Verdict};
 use orch::route::{self, Choice, Rules, Slot, Verdict as Routed, Wanted, World};
-use orch::session::{Condition, Incarnation, Place, Session, SessionId};
+use orch::session::{Agent, Condition, Incarnation, Place, Session, SessionId};
 use orch::task::{self, Task, TaskId};
 
 const NOW: i64 = 1_800_000_000_000;
@@ -268,6 +268,32 @@ fn every_filter_has_its_reason() {
         ""
     );
     check(with(&|s| s.shell = None), wanted(&t), world(), &[], None, "provider");
+    let live = |provider: &str| {
+        with(&|s| {
+            s.shell = None;
+            s.agent = Some(Agent { provider: provider.into(), ..Default::default() });
+        })
+    };
+    check(live("other"), wanted(&t), world(), &[], None, "other runs there");
+    assert_eq!(reason(&live(&t.provider), &wanted(&t), &world(), &[], None), "");
+    let mut prepared = t.clone();
+    prepared.context.prerequisites = vec!["true".into()];
+    check(live(&t.provider), wanted(&prepared), world(), &[], None, "need a shell");
+    for asks in [
+        Condition::Waiting("permission".into()),
+        Condition::Unknown("x".into()),
+        Condition::Starting,
+    ] {
+        let name = asks.as_str();
+        check(
+            Session { condition: asks, ..live(&t.provider) },
+            wanted(&t),
+            world(),
+            &[],
+            None,
+            name,
+        );
+    }
     check(fine.clone(), wanted(&t), world(), &[], Some("task 4 is waiting there"), "busy: task 4");
     check(
         fine.clone(),

@@ -1,5 +1,6 @@
 //! Turns in live clients, from the queue to their end: each end as the client's own record and status tell it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -350,7 +351,22 @@ fn ten_tasks_in_two_directories_and_two_branches() {
             assert_eq!(b.world.ok("orch-ls", &["--answer", id]), *answer);
         }
         assert_eq!(b.stub.deliveries().len(), 10);
+        let ms = "select json_extract(receipt, '$.switch_ms') from attempts \
+                  where json_extract(receipt, '$.switch_ms') is not null order by 1";
+        let times: Vec<i64> = b.world.sql(ms).lines().filter_map(|l| l.parse().ok()).collect();
+        // every other task is for the other directory
+        assert!(times.len() >= 9, "{times:?}");
+        bench(kind, &times);
     }
+}
+
+/// Figures for examples/bench/SWITCHES.md, where `make bench-switches` asks for them.
+fn bench(kind: Kind, ms: &[i64]) {
+    let Some(file) = std::env::var_os("ORCH_BENCH_SWITCHES") else { return };
+    let mut out =
+        std::fs::OpenOptions::new().append(true).create(true).open(file).expect("figures");
+    let (median, worst) = (ms[ms.len() / 2], ms[ms.len() - 1]);
+    writeln!(out, "| {} | {} | {median} | {worst} |", kind.name(), ms.len()).expect("written");
 }
 
 /// What starts a client anew in the world's own environment: a profile's launch is what a user would write there.

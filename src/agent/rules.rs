@@ -242,7 +242,8 @@ impl Live {
             (Some(_), None) => false,
             (None, _) => true,
         };
-        let first = (0..s.lit.len()).rev().find(|i| self.prompt.is_match(&s.lit[*i]) && above(*i))?;
+        let first =
+            (0..s.lit.len()).rev().find(|i| self.prompt.is_match(&s.lit[*i]) && above(*i))?;
         let lead = s.lit[first].chars().count();
         let group = self.prompt.captures(&s.lit[first])?.get(1);
         let lead = group.map_or(lead, |m| s.lit[first][..m.start()].chars().count());

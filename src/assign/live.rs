@@ -206,17 +206,20 @@ impl Delivery<'_> {
         Ok((seen, switched))
     }
 
-    /// Tasks of one group go on with each other's conversation, unless the task says otherwise.
+    /// Tasks of one group go on with each other's conversation, and a task with its own that the service cut short,
+    /// unless the task says otherwise.
     fn wants_fresh(&self, seen: &Seen) -> Result<bool, Stop> {
         let here = seen.agent.as_ref().and_then(|a| a.session_id.clone());
         let last = self.store.last_conversation(self.session.id, self.a)?;
-        let same = last.is_some_and(|(id, group)| {
-            Some(id) == here && group.is_some() && group == self.task.group
+        let its_own = last.is_some_and(|t| {
+            let group = t.group.is_some() && t.group == self.task.group;
+            let resumed = t.cut_short && t.task == self.task.id;
+            Some(t.agent_session) == here && (group || resumed)
         });
         Ok(match self.task.conversation {
             Some(Conversation::Fresh) => true,
             Some(Conversation::Continue) => false,
-            None => !same,
+            None => !its_own,
         })
     }
 

@@ -19,7 +19,7 @@ use crate::session::{Condition, Prompt, Session};
 use crate::store::{Seen, Store};
 use crate::task::Task;
 use crate::tmux::{Listing, Pane, Tmux};
-use crate::when::Ms;
+use crate::when::{self, Ms};
 
 /// Every pane of the server and every adopted session, as they are now. Changes nothing.
 pub fn show(
@@ -73,7 +73,10 @@ fn record(name: &str, slot: Option<&Session>, pane: &Pane, seen: Option<&Seen>) 
     json!({
         "session": name, "pane": pane.id, "address": pane.address, "adopted": slot.is_some(), "state": condition,
         "why": seen.and_then(|s| s.condition.why()),
+        "since": seen.and_then(|s| s.since).map(when::rfc3339),
         "provider": slot.and_then(|s| s.provider.clone()), "shell": seen.and_then(|s| s.shell.clone()),
+        "agent": seen.and_then(|s| s.agent.as_ref()).map(|a| &a.provider),
+        "agent_session": seen.and_then(|s| s.agent.as_ref()).and_then(|a| a.session_id.as_ref()),
         "working_dir": seen.and_then(|s| s.place.working_dir.clone()),
         "git_branch": seen.and_then(|s| s.place.git_branch.clone()), "pid": pane.pid,
     })
@@ -83,7 +86,10 @@ fn elsewhere(s: &Session, seen: Option<&Seen>) -> Value {
     json!({
         "session": s.name, "pane": s.incarnation.pane_id, "socket": s.incarnation.socket, "adopted": true,
         "state": seen.map_or("dead", |x| x.condition.as_str()), "why": seen.and_then(|x| x.condition.why()),
+        "since": seen.and_then(|x| x.since).map(when::rfc3339),
         "provider": s.provider, "shell": seen.and_then(|x| x.shell.clone()),
+        "agent": seen.and_then(|x| x.agent.as_ref()).map(|a| &a.provider),
+        "agent_session": seen.and_then(|x| x.agent.as_ref()).and_then(|a| a.session_id.as_ref()),
         "working_dir": seen.and_then(|x| x.place.working_dir.clone()),
         "git_branch": seen.and_then(|x| x.place.git_branch.clone()), "pid": s.incarnation.pane_pid,
     })

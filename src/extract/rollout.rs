@@ -62,12 +62,19 @@ impl Rollout {
                 self.end = None;
                 sink.put(Body::Message { role: "user".into(), text: field("message") });
             }
-            ("event_msg", "agent_message") => {
-                let text = field("message");
-                let role = "assistant".to_string();
-                let seq = sink.put(Body::Message { role, text: text.clone() });
-                fence::blocks(&text, sink);
-                self.answer = Some((text, seq));
+            ("event_msg", "agent_message") => self.said(field("message"), sink),
+            // the same in later clients
+            ("event_msg", "item_completed") => {
+                let parts = payload["item"]["content"].as_array().into_iter().flatten();
+                let text: String = parts.filter_map(|p| p["text"].as_str()).collect();
+                match payload["item"]["type"].as_str() {
+                    Some("UserMessage") => {
+                        self.end = None;
+                        sink.put(Body::Message { role: "user".into(), text });
+                    }
+                    Some("AgentMessage") => self.said(text, sink),
+                    _ => {}
+                }
             }
             ("event_msg", "error") => {
                 let words = unwrap(&field("message"));
@@ -99,6 +106,12 @@ impl Rollout {
             None if self.aborted => unknown("interrupted by the user"),
             None => by_exit(exit, "the rollout ends within a turn"),
         }
+    }
+
+    fn said(&mut self, text: String, sink: &mut Sink<'_>) {
+        let seq = sink.put(Body::Message { role: "assistant".into(), text: text.clone() });
+        fence::blocks(&text, sink);
+        self.answer = Some((text, seq));
     }
 
     fn complete(&mut self, payload: &Value, sink: &mut Sink<'_>) {

@@ -42,7 +42,7 @@ pub fn follow(
     let Some(seen) = seen.filter(|s| Some(&s.incarnation) == a.incarnation.as_ref()) else {
         return gone(store, config, a, receipt, &task);
     };
-    if a.state == State::Unknown && !late(store, a, receipt, &task, &seen, now)? {
+    if a.state == State::Unknown && !late(store, config, a, receipt, &task, &seen, now)? {
         return Ok(None);
     }
     if matches!(seen.condition, Condition::Working(_) | Condition::Waiting(_))
@@ -54,6 +54,10 @@ pub fn follow(
         Tmux::at(&session.incarnation.socket).press(&session.incarnation.pane_id, "Escape")?;
     }
     match &seen.condition {
+        // what it left running will wake it again
+        Condition::Idle | Condition::Error(_) | Condition::Blocked(_) if seen.background => {
+            Ok(None)
+        }
         Condition::Working(_) => {
             Ok(store.turn(a, State::Running, None, now)?.then(|| ("running", "it works".into())))
         }
@@ -77,6 +81,7 @@ fn overdue(a: &OpenAttempt, task: &Task, now: Ms) -> Option<String> {
 /// Late evidence: the record shows that a prompt of which nobody knew was taken after all.
 fn late(
     store: &mut Store,
+    config: &Config,
     a: &OpenAttempt,
     receipt: &Receipt,
     task: &Task,
@@ -85,12 +90,27 @@ fn late(
 ) -> anyhow::Result<bool> {
     let agent = seen.agent.as_ref();
     let Some(record) = agent.and_then(|g| g.record.clone()) else { return Ok(false) };
-    // another record than at the paste is a conversation that was begun since: it is read whole
-    let from = if receipt.record.as_deref() == Some(&record) { receipt.from } else { 0 };
-    let Some(from) = live::has_prompt(&record, from, &task.content) else { return Ok(false) };
+    let from = if receipt.record.as_deref() == Some(&record) {
+        receipt.from
+    } else if born(&record).is_some_and(|t| t >= a.claimed_at) {
+        // the record of a conversation that began with this prompt
+        0
+    } else {
+        return Ok(false);
+    };
+    let profile = config.profile(&task.provider)?;
+    let Some(rules) = &profile.live else { return Ok(false) };
+    let (_, text) = rules.deliverable(&task.content);
+    let Some(from) = live::has_prompt(&record, from, &text) else { return Ok(false) };
     let receipt =
         Receipt { evidence: Some("record".into()), record: Some(record), from, ..receipt.clone() };
     store.submitted(a, &receipt, agent.and_then(|g| g.session_id.as_deref()), now)
+}
+
+/// When a file was made, where the file system tells.
+fn born(path: &str) -> Option<Ms> {
+    let made = std::fs::metadata(path).ok()?.created().ok()?;
+    Ms::try_from(made.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -245,12 +265,20 @@ fn turn_of(
     let lines: Vec<_> = events.iter().map(|e| kept(e, Standing::Owner, None)).collect();
     // the same lines have the same numbers: what was kept before is not kept again
     store.record(a, &format!("record:{from}"), &lines, now)?;
+    let prompts =
+        events.iter().filter(|e| matches!(&e.body, Body::Message { role, .. } if role == "user"));
+    let mixed = prompts.count() > 1;
     let last = events.into_iter().rev().find(|e| match &e.body {
         Body::TurnEnd(_) => true,
         Body::Message { role, .. } => role == "user",
         _ => false,
     });
     Ok(match last.map(|e| e.body) {
+        Some(Body::TurnEnd(end)) if mixed => {
+            let also = "somebody else's prompt went into the same turn";
+            let note = end.note.map_or(also.to_owned(), |n| format!("{n}; {also}"));
+            Some(End { note: Some(note), ..end })
+        }
         Some(Body::TurnEnd(end)) => Some(end),
         _ => None,
     })

@@ -56,7 +56,11 @@ fn no_server(w: &Wanted, session: &Session) -> Option<String> {
     match &session.agent {
         None if session.shell.is_some() => None,
         None => Some(format!("provider: no shell runs there, {provider} needs one")),
-        Some(a) if a.provider == *provider => None,
+        Some(a) if a.provider == *provider => {
+            let context = &w.task.context;
+            let shell = !context.env.is_empty() || !context.prerequisites.is_empty();
+            shell.then(|| "provider: a live client's environment cannot be changed, env and prerequisites need a shell".into())
+        }
         Some(a) => Some(format!("provider: {} runs there, the task is for {provider}", a.provider)),
     }
 }

@@ -77,7 +77,8 @@ impl Store {
 
     /// Whether something of that kind was noted of a session since then.
     pub fn noted(&self, kind: &str, session: SessionId, since: Ms) -> anyhow::Result<bool> {
-        let sql = "select exists (select 1 from events where type = ?1 and session_id = ?2 and at >= ?3)";
+        let sql =
+            "select exists (select 1 from events where type = ?1 and session_id = ?2 and at >= ?3)";
         Ok(self.db.query_row(sql, params![kind, session.0, since], |r| r.get(0))?)
     }
 

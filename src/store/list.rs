@@ -39,7 +39,7 @@ const TIMES: &[&str] = &[
     "seen_at",
     "last_active_at",
 ];
-const JSON: &[&str] = &["context", "tests", "body", "prompt"];
+const JSON: &[&str] = &["context", "tests", "body", "prompt", "receipt"];
 
 impl Store {
     pub fn list_tasks(&self, f: &TaskFilter) -> anyhow::Result<Vec<Value>> {
@@ -62,7 +62,7 @@ impl Store {
         let mut q = Query::new(
             "select a.task_id || '.' || a.number as attempt, a.task_id as task, a.number, a.state, a.reason, a.counts, \
              s.name as session, a.evidence, a.confidence, a.exit_code, a.input_tokens, a.output_tokens, a.cost_usd, \
-             a.tests, a.note, a.agent_session, a.claimed_at, a.started_at, a.ended_at, a.lease_until \
+             a.tests, a.note, a.agent_session, a.receipt, a.claimed_at, a.started_at, a.ended_at, a.lease_until \
              from attempts a join tasks t on t.id = a.task_id left join sessions s on s.id = a.session_id where true",
         );
         q.task_filter(f, "a.task_id", "a.state", "t.provider", "a.claimed_at");

@@ -1,14 +1,23 @@
 //! Attempts in live clients: what went in, what was seen of it, and the waiting for a person.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::{LEASE, OpenAttempt};
 use crate::attempt::{Receipt, State};
-use crate::session::Incarnation;
+use crate::session::{Incarnation, SessionId};
 use crate::store::Store;
 use crate::store::task::move_task;
-use crate::task;
+use crate::task::{self, TaskId};
 use crate::when::Ms;
+
+/// A conversation that stands in a live client.
+pub struct Talk {
+    pub agent_session: String,
+    pub task: TaskId,
+    pub group: Option<String>,
+    /// It was not the work that failed.
+    pub cut_short: bool,
+}
 
 impl Store {
     /// Right before the first byte: from here on only what is seen tells whether it went in. False: it was taken back.
@@ -109,19 +118,27 @@ impl Store {
         })
     }
 
-    /// The agent's own session and the group of the last attempt in a session, if it was in a live client.
+    /// Of the last attempt in a session that was in a live client: the agent's own session, the task with its group, and
+    /// whether a limit or an error of the service ended it.
     pub fn last_conversation(
         &self,
-        session: crate::session::SessionId,
+        session: SessionId,
         but: &OpenAttempt,
-    ) -> anyhow::Result<Option<(String, Option<String>)>> {
-        use rusqlite::OptionalExtension;
+    ) -> anyhow::Result<Option<Talk>> {
         let row = self.db.query_row(
-            "select a.agent_session, t.group_name from attempts a join tasks t on t.id = a.task_id \
+            "select a.agent_session, a.task_id, t.group_name, a.state = 'failed' and \
+             (not a.counts or a.reason like 'api_error %') from attempts a join tasks t on t.id = a.task_id \
              where a.session_id = ?1 and a.id <> ?2 and a.receipt is not null and a.agent_session is not null \
              order by a.id desc limit 1",
             params![session.0, but.id.0],
-            |r| Ok((r.get(0)?, r.get(1)?)),
+            |r| {
+                Ok(Talk {
+                    agent_session: r.get(0)?,
+                    task: TaskId(r.get(1)?),
+                    group: r.get(2)?,
+                    cut_short: r.get(3)?,
+                })
+            },
         );
         Ok(row.optional()?)
     }
