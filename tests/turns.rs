@@ -334,6 +334,9 @@ fn ten_tasks_in_two_directories_and_two_branches() {
                     dir,
                     "--branch",
                     branch,
+                    // in this order: left to itself the plan would switch three times only
+                    "--priority",
+                    &(10 - i).to_string(),
                     &words,
                 ]),
                 format!("number {i}"),
