@@ -68,7 +68,8 @@ impl Bench {
         let argv = [&program, &code, &turns].map(|p| p.display().to_string());
         let [program, code, turns_file] = &argv;
         let dir = dir.display().to_string();
-        let mut start = vec!["new-session", "-d", "-s", "model", "-x", "80", "-y", "24", "-c", &dir];
+        let mut start =
+            vec!["new-session", "-d", "-s", "model", "-x", "80", "-y", "24", "-c", &dir];
         start.extend(["--", program, code, turns_file]);
         w.tmux(&start);
         w.await_screen("model", "Send a message");
@@ -121,7 +122,10 @@ fn without_that_its_end_is_unknown_and_the_session_is_free_again() {
     let (first, told) = b.run(&[], "one", "unknown");
     assert!(told["reason"].as_str().is_some_and(|r| r.contains("by pattern only")), "{told}");
     b.answer("two");
-    assert_eq!((b.turns(), b.w.state(&first)), (vec!["one".into(), "two".into()], "unknown".into()));
+    assert_eq!(
+        (b.turns(), b.w.state(&first)),
+        (vec!["one".into(), "two".into()], "unknown".into())
+    );
 }
 
 #[test]

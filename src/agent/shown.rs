@@ -10,7 +10,13 @@ impl Live {
         let whole = format!("{}{text}", lead.unwrap_or_default());
         let composer = rows.iter().rposition(|r| self.prompt.is_match(r))?;
         let below = (0..composer).rev().find_map(|at| self.echo(&rows[at..composer], &whole))?;
-        let answer = rows[composer - below..composer].join("\n");
+        let mut answer = &rows[composer - below..composer];
+        if let (Some(x), Some((last, before))) = (&self.prompt_above, answer.split_last())
+            && x.is_match(last)
+        {
+            answer = before;
+        }
+        let answer = answer.join("\n");
         Some(answer.trim().to_owned()).filter(|a| !a.is_empty())
     }
 
