@@ -1,4 +1,4 @@
-# make demo · make check · make install PREFIX=… · make completions · make deb · make bench
+# make demo · make check · make install PREFIX=… · make completions · make deb · make bench · make bench-deliveries · make bench-states · make bench-switches
 PROGRAMS = orch-enqueue orch-assign orch-ctx orch-extract orch-feedback orch-wrap orch-ls orch-ctl
 PREFIX = /usr/local
 TARGET = $(or $(CARGO_TARGET_DIR),target)
@@ -17,7 +17,7 @@ RELEASE = $(TARGET)/release
 CARGO_RELEASE = cargo build --locked --release
 endif
 
-.PHONY: build demo check completions install deb bench bench-switches
+.PHONY: build demo check completions install deb bench bench-switches bench-deliveries bench-states
 .DEFAULT_GOAL = build
 
 build:
@@ -80,3 +80,16 @@ bench:
 	$(RELEASE)/examples/bench $(RELEASE) $(RELEASE)/examples/empty >examples/bench/RESULTS.new
 	mv examples/bench/RESULTS.new examples/bench/RESULTS.md
 	@cat examples/bench/RESULTS.md
+
+# 400 deliveries to the real clients, which .ci/clients installs.
+bench-deliveries:
+	@examples/needs.sh cargo cc tmux git
+	ORCH_REQUIRE_CLIENTS=1 cargo test --locked --test tests receipts::bench -- --ignored --exact --nocapture
+	@cat examples/bench/DELIVERIES.md
+
+# Sampled lives of the real clients (.ci/clients), some minutes.
+bench-states:
+	@examples/needs.sh cargo cc tmux git
+	ORCH_STATES_TABLE=examples/bench/STATES.md \
+	  cargo test --locked --test tests -- --ignored --exact states::long_lives_at_three_widths_are_seen_as_they_are
+	@cat examples/bench/STATES.md

@@ -1,6 +1,6 @@
 //! The one filter for text that goes to a terminal or into a pane, and the one for secrets.
 
-/// Removes what a terminal would act on: C0 except LF and TAB, DEL, C1, escape sequences, zero-width and
+/// Removes what a terminal would act on: C0 except LF and TAB, DEL, C1, escape sequences, invisible and
 /// bidirectional marks. Runs until nothing changes, so that a nested sequence does not survive its wrapper.
 pub fn text(s: &str) -> String {
     let mut now = once(s);
@@ -28,7 +28,8 @@ fn once(s: &str) -> String {
             '\u{9b}' => skip_csi(&mut chars),
             '\u{9d}' | '\u{90}' => skip_string(&mut chars),
             '\n' | '\t' => out.push(c),
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
+            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => {}
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}' => {}
             c if c.is_control() => {}
             c => out.push(c),
         }

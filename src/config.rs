@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use crate::provider::{self, Profile};
 use crate::when::{self, Ms};
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The provider of tasks that name none; never `shell`.
@@ -22,6 +22,9 @@ pub struct Config {
     /// Patterns of whole rows (up to the cursor) that are an empty prompt, for prompts that end in no common sign.
     #[serde(deserialize_with = "patterns")]
     pub prompts: Vec<Regex>,
+    /// A pane before which somebody sits is left alone for so long after his last key.
+    #[serde(deserialize_with = "duration")]
+    pub hands_off: Ms,
     /// Runs prerequisites, shell tasks, and `--verify`.
     pub shell: Shell,
     pub policy: Policy,
@@ -30,6 +33,25 @@ pub struct Config {
     pub retry: Retry,
     pub context: ContextRules,
     pub provider: BTreeMap<String, toml::Table>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            default_provider: None,
+            sessions: Vec::new(),
+            canonical_shells: Vec::new(),
+            prompts: Vec::new(),
+            hands_off: 10_000,
+            shell: Shell::default(),
+            policy: Policy::default(),
+            weights: Weights::default(),
+            plan: Plan::default(),
+            retry: Retry::default(),
+            context: ContextRules::default(),
+            provider: BTreeMap::new(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -8,7 +8,8 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context as _, bail};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::session::Row;
+use crate::session::{Incarnation, Row};
+use crate::when::Ms;
 
 /// What a pane shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct Pane {
     pub tty: String,
     /// How many panes its tmux session has.
     pub siblings: usize,
+    /// When somebody who has the pane before him pressed a key last: by the second, of any key.
+    pub touched: Option<Ms>,
     /// `SESSION:WINDOW.PANE`
     pub address: String,
     pub session: String,
@@ -113,6 +116,10 @@ impl Tmux {
             "-p",
             "#{socket_path}",
             ";",
+            "list-clients",
+            "-F",
+            "@#{client_activity} #{pane_id}",
+            ";",
             "list-panes",
             "-a",
             "-F",
@@ -137,10 +144,12 @@ impl Tmux {
         let text = String::from_utf8_lossy(&out.stdout);
         let mut lines = text.lines();
         let socket = lines.next().unwrap_or_default().to_owned();
-        let mut panes: Vec<Pane> = lines.filter_map(parse).collect();
+        let (clients, panes): (Vec<&str>, Vec<&str>) = lines.partition(|l| l.starts_with('@'));
+        let mut panes: Vec<Pane> = panes.into_iter().filter_map(parse).collect();
         let names: Vec<String> = panes.iter().map(|p| p.session.clone()).collect();
         for p in &mut panes {
             p.siblings = names.iter().filter(|n| **n == p.session).count();
+            p.touched = clients.iter().filter_map(|c| activity(c, &p.id)).max();
         }
         Ok(Some(Listing { socket, panes }))
     }
@@ -235,35 +244,59 @@ impl Tmux {
     }
 
     /// Pastes a text as one bracketed paste: what is in it reaches the program as it is, control characters included.
-    pub fn paste(&self, pane: &str, text: &str) -> anyhow::Result<()> {
+    /// False: see `on`.
+    pub fn paste(&self, to: &Incarnation, text: &str) -> anyhow::Result<bool> {
         let buffer = format!("orch-{}", mark()?.trim_end());
-        let mut load = self.command();
-        load.args(["load-buffer", "-b", &buffer, "-", ";"]);
-        load.args(["paste-buffer", "-p", "-r", "-d", "-b", &buffer, "-t", pane]);
-        load.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = load.spawn().context("tmux")?;
-        let written = child.stdin.take().context("tmux")?.write_all(text.as_bytes());
+        let paste = format!("paste-buffer -p -r -d -b {buffer} -t {}", quoted(&to.pane_id));
+        let load = ["load-buffer", "-b", &buffer, "-", ";"];
+        self.on(to, &load, &paste, &format!("delete-buffer -b {buffer} ; "), text)
+    }
+
+    /// Presses a key, by tmux's name for it. False: see `on`.
+    pub fn press(&self, to: &Incarnation, key: &str) -> anyhow::Result<bool> {
+        let keys = format!("send-keys -t {} {}", quoted(&to.pane_id), quoted(key));
+        self.on(to, &[], &keys, "", "")
+    }
+
+    /// Types a text that holds no control character, key by key. False: see `on`.
+    pub fn type_text(&self, to: &Incarnation, text: &str) -> anyhow::Result<bool> {
+        anyhow::ensure!(!crate::clean::has_control(text), "not a text to be typed");
+        let keys = format!("send-keys -l -t {} -- {}", quoted(&to.pane_id), quoted(text));
+        self.on(to, &[], &keys, "", "")
+    }
+
+    /// Does something to a pane if the same process fills it as ever, and it takes input: the server looks and acts in
+    /// one step, so that nothing comes between. False: it did `otherwise`.
+    fn on(
+        &self,
+        to: &Incarnation,
+        before: &[&str],
+        then: &str,
+        otherwise: &str,
+        input: &str,
+    ) -> anyhow::Result<bool> {
+        let free = "#{==:#{?pane_dead,1,0}#{?pane_in_mode,1,0}#{?pane_input_off,1,0}#{?pane_synchronized,1,0},0000}";
+        let same = format!(
+            "#{{&&:#{{==:#{{pid}},{}}},#{{==:#{{pane_pid}},{}}}}}",
+            to.server_pid, to.pane_pid
+        );
+        let holds = format!("#{{&&:{same},{free}}}");
+        let refused = format!("{otherwise}display-message -p refused");
+        let mut c = self.command();
+        c.args(before).args(["if-shell", "-F", "-t", &to.pane_id, &holds, then, &refused]);
+        c.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = c.spawn().context("tmux")?;
+        let written = child.stdin.take().context("tmux")?.write_all(input.as_bytes());
         let out = child.wait_with_output().context("tmux")?;
         if !out.status.success() {
             bail!(
-                "tmux paste-buffer to {pane}: {}",
+                "tmux, pane {}: {}",
+                to.pane_id,
                 crate::clean::line(String::from_utf8_lossy(&out.stderr).trim())
             );
         }
-        written.context("tmux load-buffer")
-    }
-
-    /// Presses a key, by tmux's name for it.
-    pub fn press(&self, pane: &str, key: &str) -> anyhow::Result<()> {
-        self.send(pane, &["send-keys", "-t", pane, key])
-    }
-
-    /// Types a text that holds no control character, key by key.
-    pub fn type_text(&self, pane: &str, text: &str) -> anyhow::Result<()> {
-        anyhow::ensure!(!crate::clean::has_control(text), "not a text to be typed");
-        // a trailing ; would end the tmux command
-        let text = text.strip_suffix(';').map_or(text.to_owned(), |head| format!("{head}\\;"));
-        self.send(pane, &["send-keys", "-l", "-t", pane, "--", &text])
+        written.context("tmux load-buffer")?;
+        Ok(out.stdout.is_empty())
     }
 
     /// Ends what runs in a pane and starts a program there, in a directory.
@@ -345,9 +378,21 @@ fn parse(line: &str) -> Option<Pane> {
         synchronized,
         tty,
         siblings: 1,
+        touched: None,
         address,
         session,
     })
+}
+
+/// `@SECONDS PANE`: when a client that has this pane before it was last used.
+fn activity(line: &str, pane: &str) -> Option<Ms> {
+    let (at, before_it) = line.strip_prefix('@')?.split_once(' ')?;
+    (before_it == pane).then(|| at.parse::<Ms>().ok().map(|s| s * 1000)).flatten()
+}
+
+/// A word of a tmux command.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// `X Y WIDTH`, then the screen's rows.

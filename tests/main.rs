@@ -15,7 +15,9 @@ mod presence; // panes that are not at an empty prompt
 mod promises; // what every program owes: help, bad flags, closed pipes, full disks, busy and foreign databases
 mod queue; // orch-enqueue, orch-ls, orch-ctl, orch-ctx: the queue as people and scripts use it
 mod races; // many passes at once, and processes killed at every step
+mod receipts; // what went into live clients, and what the attempts say of it
 mod routing; // routing and policy: the pure rules, each term and key
+mod states; // what a live client is said to be doing, against what is known
 mod support;
 mod tty; // what terminals get from real clients and shells, and the events that come of it
 mod turns;

@@ -161,6 +161,11 @@ fn resolve(
     };
     let detail = || r.detail.clone().unwrap_or_default();
     match (r.status, shown) {
+        // a dialog that is not on the screen has been answered
+        (
+            Status::Permission | Status::Question | Status::Dialog,
+            Some(c @ Condition::Working(_)),
+        ) => (c, "screen"),
         (Status::Permission, _) => (Condition::Waiting(asked("permission", &detail())), "record"),
         (Status::Question, _) => (Condition::Waiting(asked("question", &detail())), "record"),
         (Status::Dialog, _) => (Condition::Waiting(asked("dialog", &detail())), "record"),

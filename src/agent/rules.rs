@@ -1,7 +1,10 @@
 //! The part of a profile that says how a live client is found, launched, fed and read: data.
 
+use std::collections::BTreeMap;
+
 use regex::Regex;
 use serde::{Deserialize, Deserializer};
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::screen::Screen;
 use crate::session::Condition;
@@ -28,18 +31,15 @@ pub struct Live {
     /// A row that shows the prompt of an earlier turn, where such a row does not look like the composer's.
     #[serde(default, deserialize_with = "some_regex")]
     pub turn: Option<Regex>,
-    /// Below the composer's row: rows that go on it, up to a row that matches this.
+    /// Below the composer's row: rows that go on it, up to the last rows that match this.
     #[serde(default, deserialize_with = "some_regex")]
     pub prompt_end: Option<Regex>,
     /// What stands in the composer for a paste that it does not show: group 1 counts its lines or characters.
     #[serde(default, deserialize_with = "some_regex")]
     pub chip: Option<Regex>,
-    /// Texts that begin with one of these would be taken for a command of the client's own.
+    /// Texts that begin with one of these would be taken for a command of the client's own; what is put before them.
     #[serde(default)]
-    pub guard: Vec<String>,
-    /// What is put before such a text.
-    #[serde(default)]
-    pub guard_with: String,
+    pub guard: BTreeMap<String, String>,
     /// What is typed before a text that the client would file as pasted by somebody else: one of `lead_lines` lines or
     /// more, or of more than `lead_chars` characters.
     #[serde(default)]
@@ -196,6 +196,9 @@ impl Rule {
             self.contains.iter().any(|t| r.contains(t.as_str()))
                 || self.regex.iter().any(|x| x.is_match(r))
         };
+        if let (Some(c), Some(true), true) = (composer, self.composer, self.regex.is_empty()) {
+            return format!("{:?}", s.rows[c.first].trim());
+        }
         let rows: Vec<String> = self
             .rows(s, composer)
             .into_iter()
@@ -248,8 +251,14 @@ impl Live {
         let group = self.prompt.captures(&s.lit[first])?.get(1);
         let lead = group.map_or(lead, |m| s.lit[first][..m.start()].chars().count());
         let mut text: String = s.typed[first].chars().skip(lead).collect();
-        let ends = |i: &usize| self.prompt_end.as_ref().is_none_or(|x| x.is_match(&s.rows[*i]));
-        let end = (first + 1..s.rows.len()).find(ends).unwrap_or(s.rows.len());
+        // the first of the last such rows: one of their kind may stand in the text itself
+        let full = s.rows.iter().rposition(|r| !r.trim().is_empty()).map_or(0, |i| i + 1);
+        let is_end = |i: &usize| self.prompt_end.as_ref().is_some_and(|x| x.is_match(&s.rows[*i]));
+        let end = match (first + 1..full).rfind(is_end) {
+            Some(last) => (first + 1..=last).rev().take_while(is_end).last().unwrap_or(last),
+            None if self.prompt_end.is_some() => full,
+            None => first + 1,
+        };
         for row in &s.typed[first + 1..end] {
             text.push('\n');
             // rows that go on stand below the first letter
@@ -283,7 +292,11 @@ impl Live {
     /// show, or as the mark that stands for a paste.
     pub fn shows(&self, composer: &str, lead: &str, text: &str) -> bool {
         let whole = format!("{lead}{text}");
-        if same(composer, &whole) {
+        let (shown, all) = (bare(composer), bare(&whole));
+        let left = unshown(&shown, &all);
+        if left.is_some_and(|rest| !rest.contains(|c: char| c.is_ascii()))
+            && 2 * shown.len() >= all.len()
+        {
             return true;
         }
         if let Some(m) = self.chip.as_ref().and_then(|c| c.captures(composer)) {
@@ -293,33 +306,54 @@ impl Live {
             let fits = count.is_none_or(|n| [lines, lines - 1, chars].contains(&n));
             return fits && same(&composer.replacen(mark, "", 1), lead);
         }
-        let shown = bare(composer);
-        shown.len() >= SCROLLED && bare(&whole).ends_with(&shown)
+        shown.len() >= SCROLLED && left.is_some()
     }
 
-    /// The text as it is typed: guarded and led in where the client needs that, never ending in a word that a popup
-    /// completes.
+    /// What is typed first, and the text that is pasted: led in or guarded where the client needs that, never ending in
+    /// a word that a popup completes.
     pub fn deliverable(&self, content: &str) -> (Option<String>, String) {
         let mut text = crate::clean::text(&content.replace("\r\n", "\n")).trim_end().to_owned();
-        if self.guard.iter().any(|g| text.trim_start().starts_with(g.as_str())) {
-            text = format!("{}{text}", self.guard_with);
+        let many = self.lead_lines.is_some_and(|n| text.lines().count() >= n)
+            || self.lead_chars.is_some_and(|n| text.chars().count() >= n);
+        let lead = self.lead.clone().filter(|_| many);
+        // behind a lead-in nothing is at the start
+        let guard = self.guard.iter().find(|(g, _)| text.trim_start().starts_with(g.as_str()));
+        if let (None, Some((_, with))) = (&lead, guard) {
+            text = format!("{with}{text}");
         }
         let last = text.rsplit(char::is_whitespace).next().unwrap_or_default();
         if last.starts_with(['@', '$']) {
             text.push(' ');
         }
-        let many = self.lead_lines.is_some_and(|n| text.lines().count() >= n)
-            || self.lead_chars.is_some_and(|n| text.chars().count() > n);
-        (self.lead.clone().filter(|_| many), text)
+        (lead, text)
     }
 }
 
 /// Of a text that does not fit into the composer, its end shows; less than this could be somebody else's.
 const SCROLLED: usize = 200;
 
-/// Clients break lines and widen tabs: blanks do not count.
+/// Clients break lines, widen tabs and compose accents: blanks do not count, nor how an accent is written.
 fn bare(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace()).collect()
+    text.nfc().filter(|c| !c.is_whitespace()).collect()
+}
+
+/// What of a text is not to be seen before the end of it that a screen shows; `None` where the screen shows something
+/// else. A terminal cannot show every character beyond ASCII.
+fn unshown<'a>(shown: &str, all: &'a str) -> Option<&'a str> {
+    let mut rest = all;
+    for c in shown.chars().rev() {
+        loop {
+            let last = rest.chars().next_back()?;
+            rest = &rest[..rest.len() - last.len_utf8()];
+            if last == c {
+                break;
+            }
+            if last.is_ascii() {
+                return None;
+            }
+        }
+    }
+    Some(rest)
 }
 
 pub fn same(a: &str, b: &str) -> bool {
@@ -329,6 +363,23 @@ pub fn same(a: &str, b: &str) -> bool {
 /// Whether `part` is the beginning of `whole`.
 pub fn starts(whole: &str, part: &str) -> bool {
     bare(whole).starts_with(&bare(part))
+}
+
+/// Whether a prompt of a client's record is these very words, whatever the client put around a paste.
+pub fn is_prompt(prompt: &str, lead: &str, text: &str) -> bool {
+    let whole = format!("{lead}{text}");
+    same(prompt, &whole) || same(&unwrapped(prompt), &whole)
+}
+
+/// A prompt without the tags that Claude puts around a paste.
+fn unwrapped(prompt: &str) -> String {
+    let cut = || {
+        let (before, rest) = prompt.split_once("<pasted_content id=\"")?;
+        let (id, rest) = rest.split_once("\">")?;
+        let (text, after) = rest.rsplit_once(&format!("</pasted_content id=\"{id}\">"))?;
+        Some(format!("{before}{text}{after}"))
+    };
+    cut().unwrap_or_else(|| prompt.to_owned())
 }
 
 /// Whether `part` is somewhere in `whole`.
@@ -356,4 +407,25 @@ fn regexes<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Regex>, D::Error> {
 
 fn some_regex<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Regex>, D::Error> {
     regex(d).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_screen_may_lack_what_no_terminal_shows_and_nothing_else() {
+        let left = |shown: &str, all: &str| unshown(shown, all).map(str::to_owned);
+        assert_eq!(left("7:é\u{4e16}", "7:é\u{fdfd}\u{4e16}").as_deref(), Some(""));
+        assert_eq!(left("end", "the end").as_deref(), Some("the "));
+        assert_eq!(left("x7", "7"), None);
+        assert_eq!(left("ab", "acb"), None);
+    }
+
+    #[test]
+    fn a_prompt_on_record_is_ours_whole_or_not_at_all() {
+        let wrapped = "Do: \n\n<pasted_content id=\"8f\">\na\nb\n</pasted_content id=\"8f\">\n";
+        assert!(is_prompt(wrapped, "Do: ", "a\nb") && is_prompt("a b", "", "a b"));
+        assert!(!is_prompt("a b, and more", "", "a b") && !is_prompt(wrapped, "", "a"));
+    }
 }

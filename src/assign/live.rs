@@ -11,21 +11,26 @@ use crate::attempt::Receipt;
 use crate::config::Config;
 use crate::ctx::answer::{self, Reply};
 use crate::ctx::{establish, live, sync};
+use crate::proc;
 use crate::session::{Condition, Session};
 use crate::store::{OpenAttempt, Seen, Store};
 use crate::task::{Conversation, Task};
 use crate::tmux::Tmux;
-use crate::when;
+use crate::when::{self, Ms};
 
 /// How long a paste may take to show in the composer, and how long Enter may take to begin a turn.
 const TO_SHOW: Duration = Duration::from_secs(8);
 const TO_BEGIN: Duration = Duration::from_secs(15);
+/// How much later than its status a client writes the prompt down.
+const TO_WRITE: Duration = Duration::from_secs(3);
+/// When an Enter that did nothing was eaten.
+const EATEN: Duration = Duration::from_secs(2);
 /// How long a client's own command, and a new client, may take.
 const TO_OBEY: Duration = Duration::from_secs(5);
 const TO_LAUNCH: Duration = Duration::from_secs(20);
 /// Between two looks.
-const LOOK: Duration = Duration::from_millis(40);
-/// A client that is still drawing its paste loses an Enter that comes at once.
+const LOOK: Duration = Duration::from_millis(15);
+/// Before a key that must not meet a popup that is still to open, or one that is closing.
 const SETTLE: Duration = Duration::from_millis(120);
 
 /// One delivery.
@@ -37,6 +42,8 @@ struct Delivery<'a> {
     a: &'a OpenAttempt,
     task: &'a Task,
     tmux: Tmux,
+    /// When somebody at the pane pressed a key last, before the delivery.
+    touched: Option<Ms>,
     /// A client that asks whether to trust the task's directory is told yes.
     trust_dir: bool,
 }
@@ -73,8 +80,8 @@ pub fn hand_over(
         return Ok(Handed::Not("the claim was taken back".into()));
     }
     let tmux = Tmux::at(&session.incarnation.socket);
-    let mut d =
-        Delivery { store, config, session: session.clone(), live, a, task, tmux, trust_dir };
+    let session = session.clone();
+    let mut d = Delivery { store, config, session, live, a, task, tmux, touched: None, trust_dir };
     match d.run() {
         Ok(()) => Ok(Handed::Submitted),
         Err(Stop::Refused(why)) => Ok(Handed::Not(why)),
@@ -91,16 +98,17 @@ impl Delivery<'_> {
     fn run(&mut self) -> Result<(), Stop> {
         let begun = Instant::now();
         let seen = self.ready()?;
-        let (seen, switched) = self.establish(seen)?;
-        let switch_ms = switched.then(|| begun.elapsed().as_millis() as i64);
+        self.touched = seen.touched;
         let (lead, text) = self.live.deliverable(&self.task.content);
         if text.trim().is_empty() {
             return Err(Stop::Refused(
                 "nothing is left of the content without its control characters".into(),
             ));
         }
-        let whole = format!("{}{text}", lead.as_deref().unwrap_or_default());
-        let record = self.record(&seen);
+        let lead = lead.unwrap_or_default();
+        let (seen, switched) = self.establish(seen)?;
+        let switch_ms = switched.then(|| begun.elapsed().as_millis() as i64);
+        let record = seen.agent.as_ref().and_then(|a| a.record.clone());
         let from = record.as_ref().and_then(|p| std::fs::metadata(p).ok()).map_or(0, |m| m.len());
         let mut receipt = Receipt {
             transport: "paste".into(),
@@ -115,32 +123,80 @@ impl Delivery<'_> {
         if !self.store.mark_pasting(self.a, &receipt, when::now())? {
             return Err(Stop::Refused("the claim was taken back".into()));
         }
-        let pane = self.session.incarnation.pane_id.clone();
-        if let Some(lead) = &lead {
-            self.tmux.type_text(&pane, lead)?;
-            let shows = |s: &Seen| s.composer.as_deref().is_some_and(|c| same(c, lead));
-            self.await_seen(TO_SHOW, shows)
-                .map_err(|_| self.take_back(&whole, "the lead-in does not show"))?;
+        proc::stop_for_test("pasting");
+        self.put(&lead, &text, &receipt)?;
+        proc::stop_for_test("pasted");
+        let ours = |c: &str| self.live.shows(c, &lead, &text);
+        self.enter(&ours).map_err(|why| {
+            Stop::Doubt(format!("{why}: it stands in the composer and was not sent"))
+        })?;
+        proc::stop_for_test("entered");
+        self.confirm(&mut receipt, &text, &lead)
+    }
+
+    /// The text into the composer, and seen there.
+    fn put(&self, lead: &str, text: &str, receipt: &Receipt) -> Result<(), Stop> {
+        let to = &self.session.incarnation;
+        // the database may have kept us waiting: the last look comes right before the first byte
+        let now = self.ready()?;
+        if now.touched != self.touched {
+            return Err(Stop::Refused("somebody came to the pane".into()));
         }
-        // from here on a lost server leaves bytes of which nobody knows
-        if let Err(e) = self.tmux.paste(&pane, &text) {
-            return Err(Stop::Doubt(format!("while it was pasted: {e:#}")));
+        let ours = |c: &str| self.live.shows(c, lead, text);
+        if !lead.is_empty() {
+            if !self.tmux.type_text(to, lead)? {
+                return Err(Stop::Refused("the pane takes no input now".into()));
+            }
+            if !self.await_composer(|c| same(c, lead)) {
+                return Err(self.take_back(
+                    &|c| starts(lead, c),
+                    None,
+                    "the lead-in does not show",
+                ));
+            }
         }
-        let (live, lead_text) = (self.live, lead.clone().unwrap_or_default());
-        let ours =
-            |s: &Seen| s.composer.as_deref().is_some_and(|c| live.shows(c, &lead_text, &text));
-        if self.await_seen(TO_SHOW, ours).is_err() {
-            return Err(self.take_back(
-                &whole,
-                "the pasted text does not show in its composer as it was pasted",
-            ));
+        // a server that is lost now leaves bytes of which nobody knows
+        match self.tmux.paste(to, text) {
+            Ok(true) => {}
+            Ok(false) if lead.is_empty() => {
+                return Err(Stop::Refused("the pane takes no input now".into()));
+            }
+            Ok(false) => {
+                let why = "the pane took no paste any more";
+                return Err(self.take_back(&|c| starts(lead, c), None, why));
+            }
+            Err(e) => return Err(Stop::Doubt(format!("while it was pasted: {e:#}"))),
         }
-        std::thread::sleep(SETTLE);
-        let typed = when::now();
-        if let Err(e) = self.tmux.press(&pane, "Enter") {
-            return Err(Stop::Doubt(format!("at Enter: {e:#}")));
+        if self.await_composer(ours) {
+            return Ok(());
         }
-        self.confirm(&mut receipt, &text, &lead_text, typed)
+        let whole = format!("{lead}{text}");
+        let ours = |c: &str| self.live.shows(c, lead, text) || starts(&whole, c);
+        let why = "the pasted text does not show in its composer as it was pasted";
+        Err(self.take_back(&ours, Some((receipt, lead, text)), why))
+    }
+
+    fn await_composer(&self, holds: impl Fn(&str) -> bool) -> bool {
+        self.await_seen(TO_SHOW, |s| s.composer.as_deref().is_some_and(&holds)).is_ok()
+    }
+
+    /// Enter, if this very moment nothing but our own words stands in the composer and nobody came to the pane.
+    fn enter(&self, ours: &dyn Fn(&str) -> bool) -> Result<(), String> {
+        let text = |e: anyhow::Error| format!("{e:#}");
+        let seen = sync::glance(&self.session, self.config).map_err(text)?;
+        let seen = seen.filter(|s| s.incarnation == self.session.incarnation);
+        let seen = seen.ok_or("the client is gone")?;
+        if seen.touched != self.touched {
+            return Err("somebody came to the pane".into());
+        }
+        if !seen.composer.as_deref().is_some_and(ours) {
+            return Err("something else stands in the composer".into());
+        }
+        match self.tmux.press(&self.session.incarnation, "Enter") {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("the pane takes no input now".into()),
+            Err(e) => Err(text(e)),
+        }
     }
 
     /// The session as it is now, at rest with an empty composer, and the very one that was claimed.
@@ -156,10 +212,6 @@ impl Delivery<'_> {
             return Err(refused(format!("no longer at rest: {} {why}", seen.condition.as_str())));
         }
         Ok(seen)
-    }
-
-    fn record(&self, seen: &Seen) -> Option<String> {
-        seen.agent.as_ref().and_then(|a| a.record.clone())
     }
 
     /// Directory, branch, conversation: each only where it must change, and then seen to have changed.
@@ -225,20 +277,20 @@ impl Delivery<'_> {
 
     /// A command of the client's own: typed, seen to be typed, sent.
     fn command(&self, command: &str) -> Result<(), Stop> {
-        let pane = &self.session.incarnation.pane_id;
         if crate::clean::has_control(command) {
             return Err(Stop::Context("control characters cannot be typed".into()));
         }
-        self.tmux.type_text(pane, command)?;
-        let shows = |s: &Seen| s.composer.as_deref().is_some_and(|c| same(c, command));
-        if self.await_seen(TO_OBEY, shows).is_err() {
-            return Err(
-                self.take_back(command, "the client's own command does not show in its composer")
-            );
+        if !self.tmux.type_text(&self.session.incarnation, command)? {
+            return Err(Stop::Refused("the pane takes no input now".into()));
         }
-        std::thread::sleep(SETTLE);
-        self.tmux.press(pane, "Enter")?;
-        Ok(())
+        let ours = |c: &str| same(c, command);
+        let sent = if self.await_composer(ours) {
+            std::thread::sleep(SETTLE);
+            self.enter(&ours)
+        } else {
+            Err("the client's own command does not show in its composer".into())
+        };
+        sent.map_err(|why| self.take_back(&|c| starts(command, c), None, &why))
     }
 
     fn change_dir(&mut self, command: &str, dir: &str) -> Result<Seen, Stop> {
@@ -274,7 +326,7 @@ impl Delivery<'_> {
     fn dismiss(&self, asks: &impl Fn(&Seen) -> bool) {
         for _ in 0..4 {
             std::thread::sleep(SETTLE);
-            let _ = self.tmux.press(&self.session.incarnation.pane_id, "Escape");
+            let _ = self.tmux.press(&self.session.incarnation, "Escape");
             if self.await_seen(Duration::from_millis(700), |s| !asks(s)).is_ok() {
                 return;
             }
@@ -351,90 +403,108 @@ impl Delivery<'_> {
         }
     }
 
-    /// Text that was typed and must not be sent: taken out again where it is provably ours, else left to a person.
-    fn take_back(&self, ours: &str, why: &str) -> Stop {
-        let pane = &self.session.incarnation.pane_id;
-        let composer =
-            || sync::glance(&self.session, self.config).ok().flatten().and_then(|s| s.composer);
-        match composer() {
-            Some(c) if c.is_empty() => Stop::InVain(why.into()),
-            Some(c) if starts(ours, &c) => {
-                for _ in 0..3 {
-                    let _ = self.tmux.press(pane, "C-u");
-                    std::thread::sleep(SETTLE);
-                    if composer().is_some_and(|c| c.is_empty()) {
-                        return Stop::InVain(why.into());
-                    }
+    /// Text that was typed and must not be sent: taken out again where it is provably ours, else left to a person. `sent`
+    /// is what may have been submitted by somebody meanwhile.
+    fn take_back(
+        &self,
+        ours: &dyn Fn(&str) -> bool,
+        sent: Option<(&Receipt, &str, &str)>,
+        why: &str,
+    ) -> Stop {
+        let glance = || {
+            let seen = sync::glance(&self.session, self.config).ok().flatten();
+            seen.filter(|s| s.incarnation == self.session.incarnation)
+        };
+        let left = |what: &str| {
+            let why = format!("{why}; {what}");
+            if sent.is_some() { Stop::Doubt(why) } else { Stop::InVain(why) }
+        };
+        let mut cleared = sent.is_none();
+        // a line at a time in some
+        for _ in 0..100 {
+            let Some(seen) = glance() else { return left("the client is gone") };
+            match seen.composer.as_deref() {
+                Some("") => {
+                    let written = sent.is_some_and(|(r, lead, text)| {
+                        let record = seen.agent.as_ref().and_then(|a| a.record.as_deref());
+                        record.is_some_and(|p| self.written(p, r, lead, text).is_some())
+                    });
+                    // an empty composer that we have not emptied may have been sent
+                    return if cleared && !written && seen.condition.is_at_rest() {
+                        Stop::InVain(why.into())
+                    } else {
+                        left("it is in the composer no more")
+                    };
                 }
-                Stop::Doubt(format!("{why}; it stands in the composer and was not sent"))
+                Some(c) if ours(c) && seen.touched == self.touched => {
+                    if !self.tmux.press(&self.session.incarnation, "C-u").is_ok_and(|done| done) {
+                        return left("it stands in the composer and was not sent");
+                    }
+                    cleared = true;
+                    std::thread::sleep(SETTLE / 4);
+                }
+                _ => return left("what stands in the composer was left alone"),
             }
-            _ => Stop::Doubt(format!("{why}; what stands in the composer was left alone")),
         }
+        left("it stands in the composer and was not sent")
+    }
+
+    /// Where the client has written down this prompt of ours.
+    fn written(&self, record: &str, r: &Receipt, lead: &str, text: &str) -> Option<u64> {
+        let from = if r.record.as_deref() == Some(record) { r.from } else { 0 };
+        live::has_prompt(record, from, self.a.claimed_at, lead, text)
     }
 
     /// The turn is seen to begin: by the client's record of this very text, or by its status.
-    fn confirm(
-        &mut self,
-        receipt: &mut Receipt,
-        text: &str,
-        lead: &str,
-        typed: i64,
-    ) -> Result<(), Stop> {
-        let begun = Instant::now();
+    fn confirm(&mut self, receipt: &mut Receipt, text: &str, lead: &str) -> Result<(), Stop> {
+        let (begun, typed) = (Instant::now(), when::now());
         let mut again = true;
+        let mut taken: Option<Instant> = None;
         loop {
             let seen = sync::glance(&self.session, self.config).ok().flatten();
             let Some(seen) = seen.filter(|s| s.incarnation == self.session.incarnation) else {
                 return Err(Stop::Doubt("the client ended right after Enter".into()));
             };
+            let ours = |c: &str| self.live.shows(c, lead, text);
+            let stands = seen.composer.as_deref().is_some_and(ours);
             let agent = seen.agent.as_ref();
+            let id = agent.and_then(|a| a.session_id.clone());
             let record = agent.and_then(|a| a.record.clone());
-            if record != receipt.record {
-                // a new conversation's record is made at its first prompt
-                (receipt.record, receipt.from) = (record, 0);
-            }
-            let line =
-                receipt.record.as_deref().and_then(|p| live::has_prompt(p, receipt.from, text));
-            let written = line.is_some();
-            receipt.from = line.unwrap_or(receipt.from);
-            let working = !seen.condition.is_at_rest() && seen.since.is_some_and(|t| t >= typed);
+            let written =
+                record.as_ref().and_then(|p| Some((p, self.written(p, receipt, lead, text)?)));
+            let by_status = !seen.condition.is_at_rest() && seen.since.is_some_and(|t| t >= typed);
             let by_screen = self.live.record == Reader::None && !seen.condition.is_at_rest();
-            if written || working || by_screen {
-                // the record's own line comes a moment after the status
-                if !written && receipt.record.is_some() && begun.elapsed() < Duration::from_secs(3)
-                {
-                    std::thread::sleep(LOOK);
-                    continue;
+            // the record's own line comes a moment after the status
+            let late =
+                |t: &mut Option<Instant>| t.get_or_insert_with(Instant::now).elapsed() > TO_WRITE;
+            let evidence = if let Some((path, from)) = written {
+                (receipt.record, receipt.from) = (Some((*path).clone()), from);
+                Some("record")
+            } else if stands {
+                None
+            } else if by_screen {
+                Some("screen")
+            } else {
+                (by_status && late(&mut taken)).then_some("status")
+            };
+            if let Some(evidence) = evidence {
+                if receipt.record != record {
+                    (receipt.record, receipt.from) = (record, 0);
                 }
-                receipt.evidence = Some(
-                    if written {
-                        "record"
-                    } else if working {
-                        "status"
-                    } else {
-                        "screen"
-                    }
-                    .into(),
-                );
-                let id = agent.and_then(|a| a.session_id.as_deref());
-                if !self.store.submitted(self.a, receipt, id, when::now())? {
+                receipt.evidence = Some(evidence.into());
+                if !self.store.submitted(self.a, receipt, id.as_deref(), when::now())? {
                     return Err(Stop::Doubt("the attempt was moved on meanwhile".into()));
                 }
                 return Ok(());
             }
-            let stands = seen
-                .composer
-                .as_deref()
-                .is_some_and(|c| !c.is_empty() && self.live.shows(c, lead, text));
-            if again && stands && begun.elapsed() > Duration::from_secs(2) {
+            if again && stands && begun.elapsed() > EATEN {
                 // a popup took the Enter: our own text still stands there, whole and alone
                 again = false;
-                let _ = self.tmux.press(&self.session.incarnation.pane_id, "Enter");
+                let _ = self.enter(&ours);
             }
             if begun.elapsed() > TO_BEGIN {
-                let whole = format!("{lead}{text}");
                 return Err(if stands {
-                    self.take_back(&whole, "Enter did not send it")
+                    self.take_back(&ours, Some((receipt, lead, text)), "Enter did not send it")
                 } else {
                     Stop::Doubt("Enter was pressed, and no turn was seen to begin".into())
                 });

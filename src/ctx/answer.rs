@@ -118,13 +118,19 @@ fn choose(config: &Config, session: &Session, asked: &Menu, wanted: &Choice) -> 
         }
         let at = menu.selected().context("no option is selected")?.number;
         if at == wanted.number && begun.elapsed() >= DEAF {
-            return tmux.press(&i.pane_id, "Enter");
+            if !tmux.press(i, "Enter")? {
+                bail!(
+                    "session '{}': its pane takes no key now: nothing was answered",
+                    session.name
+                );
+            }
+            return Ok(());
         }
         if begun.elapsed() > TO_MOVE {
             bail!("session '{}': its pointer does not move: nothing was answered", session.name);
         }
         if last != Some(at) && at != wanted.number && begun.elapsed() >= DEAF {
-            tmux.press(&i.pane_id, if at < wanted.number { "Down" } else { "Up" })?;
+            tmux.press(i, if at < wanted.number { "Down" } else { "Up" })?;
             last = Some(at);
         }
         std::thread::sleep(Duration::from_millis(30));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::agent::rules::{Live, Reader, holds};
+use crate::agent::rules::{Live, Reader, is_prompt};
 use crate::agent::{Material, Record, Status};
 use crate::event::{Body, End, Outcome};
 use crate::extract::{Extractor, Format};
@@ -162,8 +162,8 @@ fn codex(pid: i64, now: Ms) -> Option<(Record, Option<String>)> {
     ))
 }
 
-/// Where a record shows, from a byte on, a prompt of the user's that holds this text: its line's first byte.
-pub fn has_prompt(path: &str, from: u64, text: &str) -> Option<u64> {
+/// Where a record shows, from a byte and a moment on, this very prompt of the user's: its line's first byte.
+pub fn has_prompt(path: &str, from: u64, since: Ms, lead: &str, text: &str) -> Option<u64> {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = std::fs::File::open(path)?;
         file.seek(SeekFrom::Start(from))?;
@@ -174,7 +174,7 @@ pub fn has_prompt(path: &str, from: u64, text: &str) -> Option<u64> {
     let bytes = read().ok()?;
     let mut at = from;
     for line in bytes.split_inclusive(|b| *b == b'\n') {
-        if prompt_of(line).is_some_and(|p| holds(&p, text)) {
+        if prompt_of(line, since).is_some_and(|p| is_prompt(&p, lead, text)) {
             return Some(at);
         }
         at += line.len() as u64;
@@ -182,9 +182,12 @@ pub fn has_prompt(path: &str, from: u64, text: &str) -> Option<u64> {
     None
 }
 
-/// The user's words of one line of a record.
-fn prompt_of(line: &[u8]) -> Option<String> {
+/// The user's words of one line of a record, unless they are older than that: some conversations begin with a copy.
+fn prompt_of(line: &[u8], since: Ms) -> Option<String> {
     let v: Value = serde_json::from_slice(line).ok()?;
+    if v["timestamp"].as_str().and_then(|t| when::instant(t, 0).ok()).is_some_and(|t| t < since) {
+        return None;
+    }
     let content = match v["type"].as_str()? {
         "user" => &v["message"]["content"],
         "event_msg" if v["payload"]["item"]["type"] == "UserMessage" => {

@@ -176,6 +176,7 @@ pub fn look(
             prompts: 0,
             background: false,
             drift: None,
+            touched: pane.touched,
         };
         match (&rest[i], &clients[i]) {
             (Err(c), _) => seen.condition = c.clone(),
@@ -195,6 +196,11 @@ pub fn look(
                     "{what} runs there, which is no shell and no client known here"
                 ));
             }
+        }
+        if seen.condition.is_at_rest()
+            && let Some(why) = somebody(pane, config.hands_off)
+        {
+            seen.condition = Condition::Blocked(why);
         }
         all.push((!pane.dead).then_some(seen));
     }
@@ -217,7 +223,8 @@ fn see_agent(seen: &mut Seen, client: &Client, pane: &Pane, m: &Material) {
     seen.composer = verdict.composer;
     seen.prompts = verdict.prompts;
     seen.background = verdict.background;
-    seen.drift = verdict.drift.then(|| last_rows(m));
+    // an empty one is a client's that begins or ends
+    seen.drift = verdict.drift.then(|| last_rows(m)).filter(|rows| !rows.is_empty());
     seen.agent = Some(Agent {
         provider: client.provider.to_owned(),
         session_id: m.record.as_ref().and_then(|r| r.session_id.clone()),
@@ -231,6 +238,17 @@ fn last_rows(m: &Material) -> String {
     let screen = Screen::read(m);
     let rows = screen.last(DRIFT_ROWS, screen.rows.len());
     crate::clean::text(&rows.join("\n"))
+}
+
+/// Whether somebody is at the pane: people come first.
+fn somebody(p: &Pane, hands_off: Ms) -> Option<String> {
+    let why = || {
+        format!(
+            "somebody is at the pane, and pressed a key in the last {} s (hands_off)",
+            (hands_off + 999) / 1000
+        )
+    };
+    (when::now() - p.touched? < hands_off).then(why)
 }
 
 /// What keeps a pane from taking input as it is meant.

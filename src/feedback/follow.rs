@@ -51,7 +51,7 @@ pub fn follow(
         && store.mark_escaped(a, now)?
     {
         // ended as a person would end it: what comes of that is seen at a later look
-        Tmux::at(&session.incarnation.socket).press(&session.incarnation.pane_id, "Escape")?;
+        Tmux::at(&session.incarnation.socket).press(&seen.incarnation, "Escape")?;
     }
     match &seen.condition {
         // what it left running will wake it again
@@ -90,27 +90,25 @@ fn late(
 ) -> anyhow::Result<bool> {
     let agent = seen.agent.as_ref();
     let Some(record) = agent.and_then(|g| g.record.clone()) else { return Ok(false) };
-    let from = if receipt.record.as_deref() == Some(&record) {
-        receipt.from
-    } else if born(&record).is_some_and(|t| t >= a.claimed_at) {
-        // the record of a conversation that began with this prompt
-        0
-    } else {
-        return Ok(false);
-    };
-    let profile = config.profile(&task.provider)?;
-    let Some(rules) = &profile.live else { return Ok(false) };
-    let (_, text) = rules.deliverable(&task.content);
-    let Some(from) = live::has_prompt(&record, from, &text) else { return Ok(false) };
+    // another record than at the paste is a conversation that was begun since: it is read whole, from the claim on
+    let from = if receipt.record.as_deref() == Some(&record) { receipt.from } else { 0 };
+    let Some(from) = typed_at(config, a, task, &record, from)? else { return Ok(false) };
     let receipt =
         Receipt { evidence: Some("record".into()), record: Some(record), from, ..receipt.clone() };
     store.submitted(a, &receipt, agent.and_then(|g| g.session_id.as_deref()), now)
 }
 
-/// When a file was made, where the file system tells.
-fn born(path: &str) -> Option<Ms> {
-    let made = std::fs::metadata(path).ok()?.created().ok()?;
-    Ms::try_from(made.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok()
+/// Where the record has the attempt's own prompt.
+fn typed_at(
+    config: &Config,
+    a: &OpenAttempt,
+    task: &Task,
+    record: &str,
+    from: u64,
+) -> anyhow::Result<Option<u64>> {
+    let Some(rules) = config.profile(&task.provider)?.live else { return Ok(None) };
+    let (lead, text) = rules.deliverable(&task.content);
+    Ok(live::has_prompt(record, from, a.claimed_at, &lead.unwrap_or_default(), &text))
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -220,8 +218,15 @@ fn gone(
     if lives {
         return Ok(None);
     }
-    let end = match &receipt.record {
-        Some(path) => turn_of(store, config, a, task, path, receipt.from, when::now())?,
+    // of a prompt that was perhaps never sent, no other one's end tells
+    let from = match &receipt.record {
+        Some(path) if a.state == State::Unknown => {
+            typed_at(config, a, task, path, receipt.from)?.map(|from| (path, from))
+        }
+        other => other.as_ref().map(|path| (path, receipt.from)),
+    };
+    let end = match from {
+        Some((path, from)) => turn_of(store, config, a, task, path, from, when::now())?,
         None => None,
     };
     let ending = match end.filter(|e| !is_interrupt(e)) {

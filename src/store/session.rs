@@ -36,6 +36,8 @@ pub struct Seen {
     pub background: bool,
     /// The last rows of a screen that no rule knows.
     pub drift: Option<String>,
+    /// When somebody who has the pane before him pressed a key last.
+    pub touched: Option<Ms>,
 }
 
 impl Store {

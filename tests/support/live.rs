@@ -185,6 +185,12 @@ impl<'w> Live<'w> {
         });
     }
 
+    /// Ends the client and starts it again, as it was started.
+    pub fn respawn(&self) {
+        self.world.tmux(&["respawn-pane", "-k", "-t", &self.pane]);
+        self.await_text("nothing", |screen| !self.has_prompt(screen));
+    }
+
     /// Pastes a prompt and submits it.
     pub fn submit(&self, prompt: &str) {
         self.paste(prompt);

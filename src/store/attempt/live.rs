@@ -129,7 +129,7 @@ impl Store {
             "select a.agent_session, a.task_id, t.group_name, a.state = 'failed' and \
              (not a.counts or a.reason like 'api_error %') from attempts a join tasks t on t.id = a.task_id \
              where a.session_id = ?1 and a.id <> ?2 and a.receipt is not null and a.agent_session is not null \
-             order by a.id desc limit 1",
+             and a.state <> 'refused' order by a.id desc limit 1",
             params![session.0, but.id.0],
             |r| {
                 Ok(Talk {
