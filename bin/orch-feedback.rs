@@ -79,10 +79,10 @@ fn hook(db: Option<&Path>) -> anyhow::Result<Answer> {
     let mut input = Vec::new();
     io::stdin().lock().read_to_end(&mut input).context("standard input")?;
     // agents that nobody queued anything for call it too: no database is made for them
-    if let Some(mut store) = Store::open_existing(db)? {
-        if let Some(attempt) = feedback::hook(&mut store, &input)? {
-            feedback::follow(&mut store, &Config::load()?, &attempt, when::now())?;
-        }
+    if let Some(mut store) = Store::open_existing(db)?
+        && let Some(attempt) = feedback::hook(&mut store, &input)?
+    {
+        feedback::follow(&mut store, &Config::load()?, &attempt, when::now())?;
     }
     Ok(Answer::Yes)
 }

@@ -23,7 +23,7 @@ _orch__assign() {
 
     case "${cmd}" in
         orch__assign)
-            opts="-h -V --dry-run --explain --limit --session --when-idle --watch --exit-code --db --help --version"
+            opts="-h -V --dry-run --explain --limit --session --when-idle --watch --trust-dir --exit-code --db --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -5,6 +5,7 @@ complete -c orch-assign -l watch -d 'Pass after pass: at every change of the dat
 complete -c orch-assign -l db -d 'The database' -r -F
 complete -c orch-assign -l dry-run -d 'Say what would be started; start nothing'
 complete -c orch-assign -l explain -d 'Every session with its score, term by term, or what keeps it from the task'
+complete -c orch-assign -l trust-dir -d 'Where a live client asks whether to trust a task\'s directory, say yes'
 complete -c orch-assign -l exit-code -d 'Exit 1 when nothing was started'
 complete -c orch-assign -s h -l help -d 'Print help'
 complete -c orch-assign -s V -l version -d 'Print version'

@@ -16,6 +16,9 @@ _orch__ctl() {
             ",$1")
                 cmd="orch__ctl"
                 ;;
+            orch__ctl,answer)
+                cmd="orch__ctl__subcmd__answer"
+                ;;
             orch__ctl,cancel)
                 cmd="orch__ctl__subcmd__cancel"
                 ;;
@@ -51,6 +54,9 @@ _orch__ctl() {
                 ;;
             orch__ctl,retry)
                 cmd="orch__ctl__subcmd__retry"
+                ;;
+            orch__ctl__subcmd__help,answer)
+                cmd="orch__ctl__subcmd__help__subcmd__answer"
                 ;;
             orch__ctl__subcmd__help,cancel)
                 cmd="orch__ctl__subcmd__help__subcmd__cancel"
@@ -95,8 +101,26 @@ _orch__ctl() {
 
     case "${cmd}" in
         orch__ctl)
-            opts="-h -V --db --help --version cancel retry complete fail hold release reassign priority pause resume doctor help"
+            opts="-h -V --db --help --version cancel retry complete fail hold release reassign priority pause resume answer doctor help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        orch__subcmd__ctl__subcmd__answer)
+            opts="-h --db --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -185,8 +209,22 @@ _orch__ctl() {
             return 0
             ;;
         orch__subcmd__ctl__subcmd__help)
-            opts="cancel retry complete fail hold release reassign priority pause resume doctor help"
+            opts="cancel retry complete fail hold release reassign priority pause resume answer doctor help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        orch__subcmd__ctl__subcmd__help__subcmd__answer)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -19,6 +19,9 @@ _orch__ctx() {
             orch__ctx,adopt)
                 cmd="orch__ctx__subcmd__adopt"
                 ;;
+            orch__ctx,explain)
+                cmd="orch__ctx__subcmd__explain"
+                ;;
             orch__ctx,forget)
                 cmd="orch__ctx__subcmd__forget"
                 ;;
@@ -27,6 +30,9 @@ _orch__ctx() {
                 ;;
             orch__ctx,hooks)
                 cmd="orch__ctx__subcmd__hooks"
+                ;;
+            orch__ctx,record)
+                cmd="orch__ctx__subcmd__record"
                 ;;
             orch__ctx,shell)
                 cmd="orch__ctx__subcmd__shell"
@@ -43,6 +49,9 @@ _orch__ctx() {
             orch__ctx__subcmd__help,adopt)
                 cmd="orch__ctx__subcmd__help__subcmd__adopt"
                 ;;
+            orch__ctx__subcmd__help,explain)
+                cmd="orch__ctx__subcmd__help__subcmd__explain"
+                ;;
             orch__ctx__subcmd__help,forget)
                 cmd="orch__ctx__subcmd__help__subcmd__forget"
                 ;;
@@ -51,6 +60,9 @@ _orch__ctx() {
                 ;;
             orch__ctx__subcmd__help,hooks)
                 cmd="orch__ctx__subcmd__help__subcmd__hooks"
+                ;;
+            orch__ctx__subcmd__help,record)
+                cmd="orch__ctx__subcmd__help__subcmd__record"
                 ;;
             orch__ctx__subcmd__help,shell)
                 cmd="orch__ctx__subcmd__help__subcmd__shell"
@@ -71,7 +83,7 @@ _orch__ctx() {
 
     case "${cmd}" in
         orch__ctx)
-            opts="-h -V --json --db --help --version show sync adopt forget verify shell hooks help"
+            opts="-h -V --json --db --help --version show sync adopt forget verify shell explain record hooks help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -114,6 +126,28 @@ _orch__ctx() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        orch__subcmd__ctx__subcmd__explain)
+            opts="-h --replay --json --db --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --replay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         orch__subcmd__ctx__subcmd__forget)
             opts="-h --json --db --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -133,7 +167,7 @@ _orch__ctx() {
             return 0
             ;;
         orch__subcmd__ctx__subcmd__help)
-            opts="show sync adopt forget verify shell hooks help"
+            opts="show sync adopt forget verify shell explain record hooks help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -147,6 +181,20 @@ _orch__ctx() {
             return 0
             ;;
         orch__subcmd__ctx__subcmd__help__subcmd__adopt)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        orch__subcmd__ctx__subcmd__help__subcmd__explain)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -189,6 +237,20 @@ _orch__ctx() {
             return 0
             ;;
         orch__subcmd__ctx__subcmd__help__subcmd__hooks)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        orch__subcmd__ctx__subcmd__help__subcmd__record)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -269,6 +331,24 @@ _orch__ctx() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        orch__subcmd__ctx__subcmd__record)
+            opts="-h --json --db --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --db)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

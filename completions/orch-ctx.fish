@@ -34,6 +34,8 @@ complete -c orch-ctx -n "__fish_orch_ctx_needs_command" -f -a "adopt" -d 'Let pa
 complete -c orch-ctx -n "__fish_orch_ctx_needs_command" -f -a "forget" -d 'Never type into these sessions again'
 complete -c orch-ctx -n "__fish_orch_ctx_needs_command" -f -a "verify" -d 'Could the task\'s context be established (in that session)? Exit 1 and the reasons when not'
 complete -c orch-ctx -n "__fish_orch_ctx_needs_command" -f -a "shell" -d 'Print code that puts a shell into the task\'s context: eval "$(orch-ctx shell ID --shell bash)"'
+complete -c orch-ctx -n "__fish_orch_ctx_needs_command" -f -a "explain" -d 'Why a live client is said to be in its state: the word of every source, and the one that won'
+complete -c orch-ctx -n "__fish_orch_ctx_needs_command" -f -a "record" -d 'Print the raw material of that decision as one JSON object'
 complete -c orch-ctx -n "__fish_orch_ctx_needs_command" -f -a "hooks" -d 'The hooks by which an agent (claude, codex) tells what it does, as settings'
 complete -c orch-ctx -n "__fish_orch_ctx_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand show" -l db -d 'The database' -r -F
@@ -57,17 +59,26 @@ complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand shell" -l shell -d 'ba
 complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand shell" -l db -d 'The database' -r -F
 complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand shell" -l json -d 'Print JSON Lines also on a terminal'
 complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand shell" -s h -l help -d 'Print help'
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand explain" -l replay -d 'Decide again upon what orch-ctx record kept' -r -F
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand explain" -l db -d 'The database' -r -F
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand explain" -l json -d 'Print JSON Lines also on a terminal'
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand explain" -s h -l help -d 'Print help'
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand record" -l db -d 'The database' -r -F
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand record" -l json -d 'Print JSON Lines also on a terminal'
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand record" -s h -l help -d 'Print help'
 complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand hooks" -l file -d 'In place of the user\'s own settings file' -r -F
 complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand hooks" -l db -d 'The database' -r -F
 complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand hooks" -l install -d 'Put them into the agent\'s settings file'
 complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand hooks" -l uninstall -d 'Take them out of it'
 complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand hooks" -l json -d 'Print JSON Lines also on a terminal'
 complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand hooks" -s h -l help -d 'Print help'
-complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell hooks help" -f -a "show" -d 'Where panes are and what runs there, as read from tmux, the system and .git (the default)'
-complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell hooks help" -f -a "sync" -d 'The same, into the database'
-complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell hooks help" -f -a "adopt" -d 'Let panes (%N) or tmux sessions be given tasks'
-complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell hooks help" -f -a "forget" -d 'Never type into these sessions again'
-complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell hooks help" -f -a "verify" -d 'Could the task\'s context be established (in that session)? Exit 1 and the reasons when not'
-complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell hooks help" -f -a "shell" -d 'Print code that puts a shell into the task\'s context: eval "$(orch-ctx shell ID --shell bash)"'
-complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell hooks help" -f -a "hooks" -d 'The hooks by which an agent (claude, codex) tells what it does, as settings'
-complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell hooks help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell explain record hooks help" -f -a "show" -d 'Where panes are and what runs there, as read from tmux, the system and .git (the default)'
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell explain record hooks help" -f -a "sync" -d 'The same, into the database'
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell explain record hooks help" -f -a "adopt" -d 'Let panes (%N) or tmux sessions be given tasks'
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell explain record hooks help" -f -a "forget" -d 'Never type into these sessions again'
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell explain record hooks help" -f -a "verify" -d 'Could the task\'s context be established (in that session)? Exit 1 and the reasons when not'
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell explain record hooks help" -f -a "shell" -d 'Print code that puts a shell into the task\'s context: eval "$(orch-ctx shell ID --shell bash)"'
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell explain record hooks help" -f -a "explain" -d 'Why a live client is said to be in its state: the word of every source, and the one that won'
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell explain record hooks help" -f -a "record" -d 'Print the raw material of that decision as one JSON object'
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell explain record hooks help" -f -a "hooks" -d 'The hooks by which an agent (claude, codex) tells what it does, as settings'
+complete -c orch-ctx -n "__fish_orch_ctx_using_subcommand help; and not __fish_seen_subcommand_from show sync adopt forget verify shell explain record hooks help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

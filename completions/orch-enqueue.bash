@@ -23,7 +23,7 @@ _orch__enqueue() {
 
     case "${cmd}" in
         orch__enqueue)
-            opts="-0 -p -h -V --lines --jsonl --now --wait --db --priority --provider --session --dir --branch --here --env --env-from --prereq --metadata --key --after --after-any --at --in --max-attempts --timeout --verify --accept --group --hold --help --version"
+            opts="-0 -p -h -V --lines --jsonl --now --wait --db --priority --provider --session --dir --branch --here --env --env-from --prereq --metadata --key --after --after-any --at --in --max-attempts --timeout --verify --accept --group --conversation --hold --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -110,6 +110,10 @@ _orch__enqueue() {
                     return 0
                     ;;
                 --group)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --conversation)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -18,6 +18,7 @@ complete -c orch-enqueue -l timeout -d 'End an attempt after this long' -r
 complete -c orch-enqueue -l verify -d 'A shell command that must succeed before a success is believed' -r
 complete -c orch-enqueue -l accept -d 'The weakest evidence that ends it: none, pattern, summary, sentinel, status, exit, protocol' -r
 complete -c orch-enqueue -l group -d 'Tasks that belong together' -r
+complete -c orch-enqueue -l conversation -d 'In a live client: begin a fresh conversation, or continue the one that is there' -r
 complete -c orch-enqueue -l lines -d 'One task a line of standard input'
 complete -c orch-enqueue -s 0 -d 'With --lines: tasks end with NUL instead'
 complete -c orch-enqueue -l jsonl -d 'One JSON object a line, with the option names as fields; options given are defaults'

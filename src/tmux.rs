@@ -327,6 +327,13 @@ impl Tmux {
         Ok(out.status.success())
     }
 
+    /// What a pane shows and has shown, as far as it is kept, without colours; rows that tmux broke are whole again.
+    pub fn scrollback(&self, pane: &str) -> anyhow::Result<Vec<String>> {
+        let out = self.run(&["capture-pane", "-p", "-J", "-S", "-5000", "-t", pane])?;
+        let text = String::from_utf8_lossy(&out.stdout);
+        Ok(text.lines().map(|r| r.trim_end().to_owned()).collect())
+    }
+
     /// Takes the copy away again.
     pub fn unpipe(&self, pane: &str) -> anyhow::Result<()> {
         self.run(&["pipe-pane", "-t", pane]).map(drop)

@@ -9,6 +9,7 @@ mod hooks; // the hooks of agents: put in, called by the real clients, read
 mod hostile; // forged events, names that are code, secrets
 mod layers; // the directions in which the sources depend on each other
 mod live; // the real Claude Code and Codex full-screen in a pane, and what the stub says of them
+mod ollama; // a live client that keeps no record, known by its screen: a stand-in of ollama
 mod pages; // manual pages and completions say what the programs say
 mod presence; // panes that are not at an empty prompt
 mod promises; // what every program owes: help, bad flags, closed pipes, full disks, busy and foreign databases

@@ -187,7 +187,7 @@ fn fields(source: &str, name: &str) -> Words {
 fn section<'a>(page: &'a str, title: &str) -> &'a str {
     let (_, rest) =
         page.split_once(&format!("\n.Ss {title}\n")).unwrap_or_else(|| panic!("no {title}"));
-    rest.split("\n.S").next().expect("a part")
+    rest.split("\n.Ss ").flat_map(|p| p.split("\n.Sh ")).next().expect("a part")
 }
 
 const SECTIONS: [(&str, &str, &str); 5] = [
@@ -222,9 +222,15 @@ fn every_key_of_the_configuration_stands_in_its_page_and_the_reverse() {
 fn every_key_of_a_profile_stands_in_its_page_and_the_reverse() {
     let page = read("man/orch-providers.5");
     let key = regex(r"(?m)^\.It Cm (\w+) No =");
-    let part = |title| key.captures_iter(section(&page, title)).map(|c| c[1].to_owned());
-    let of_page: Words = part("Keys").chain(part("Live clients")).collect();
-    assert_eq!(of_page, fields(&read("src/provider.rs"), "Profile"));
+    for (title, file, name) in [
+        ("Keys", "src/provider.rs", "Profile"),
+        ("Live clients", "src/agent/rules.rs", "Live"),
+        ("Screen rules", "src/agent/rules.rs", "Rule"),
+    ] {
+        let part = key.captures_iter(section(&page, title));
+        let of_page: Words = part.map(|c| c[1].to_owned()).collect();
+        assert_eq!(of_page, fields(&read(file), name), "{title}: page, {file}");
+    }
 }
 
 #[test]
@@ -234,8 +240,8 @@ fn every_format_and_every_built_in_profile_is_named_where_it_can_be_chosen() {
     for format in Format::ALL.map(Format::as_str) {
         assert!(read("man/orch-extract.1").contains(&format!("\n.It Cm {format}\n")), "{format}");
         assert!(extract.contains(format), "orch-extract --help: {format}");
-        // what a command prints: it is no hook, and never guessed
-        if !matches!(format, "auto" | "hook") {
+        // what a command prints: it is no hook, no screen, and never guessed
+        if !matches!(format, "auto" | "hook" | "tty") {
             assert!(wrap.contains(format), "orch-wrap --help: {format}");
             assert!(section(&providers, "Keys").contains(&format!("\n.Qq {format} ")), "{format}");
         }
@@ -269,11 +275,11 @@ fn the_profiles_and_the_examples_in_the_pages_are_read() {
     let [example] = &config[..] else { panic!("{} displays", config.len()) };
     Config::parse(example).and_then(|c| c.profiles()).expect("the example is read");
     let displays = displays(&read("man/orch-providers.5"));
-    let is_toml = |d: &&String| d.starts_with("[provider.");
+    let is_toml = |d: &&String| d.trim_start_matches('[').starts_with("provider.");
     let [profiles, examples @ ..] = &displays.iter().filter(is_toml).collect::<Vec<_>>()[..] else {
         panic!("no profiles")
     };
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     for example in examples {
         Config::parse(example).and_then(|c| c.profiles()).expect("the example is read");
     }

@@ -3,6 +3,7 @@
 pub mod menu;
 pub mod rules;
 pub mod screen;
+mod shown;
 
 use serde::{Deserialize, Serialize};
 

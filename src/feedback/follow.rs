@@ -5,10 +5,11 @@ use std::io::{Read, Seek, SeekFrom};
 use anyhow::Context as _;
 
 use super::{Ending, close, judge, kept};
+use crate::agent::rules::Reader;
 use crate::attempt::{Receipt, State};
 use crate::config::Config;
 use crate::ctx::{establish, live, sync};
-use crate::event::{Body, End, Event};
+use crate::event::{Body, End, Event, Evidence, Outcome};
 use crate::extract::{Extractor, Format};
 use crate::policy::Verdict;
 use crate::proc;
@@ -133,7 +134,13 @@ fn at_rest(
     let path = own.and_then(|g| g.record.clone()).or_else(|| receipt.record.clone());
     let end = match path {
         Some(path) => turn_of(store, config, a, task, &path, receipt.from, now)?,
-        None => None,
+        None => {
+            let (end, over) = shown_turn(config, session, task, receipt, seen)?;
+            if !over && asked.is_none() {
+                return Ok(None);
+            }
+            end
+        }
     };
     let ending = match (asked, end) {
         (Some(why), _) if a.cancel_asked.is_some() => plain(Verdict::Cancelled, why),
@@ -158,6 +165,38 @@ fn at_rest(
         }
     };
     settle(store, config, a, task, &ending)
+}
+
+/// The turn of a client that keeps no record: over when the composer is empty again below the prompt that was sent, and
+/// what stands between them is its answer.
+fn shown_turn(
+    config: &Config,
+    session: &Session,
+    task: &Task,
+    receipt: &Receipt,
+    seen: &Seen,
+) -> anyhow::Result<(Option<End>, bool)> {
+    let live = config.profile(&task.provider)?.live.filter(|l| l.record == Reader::None);
+    let Some(live) = live else { return Ok((None, true)) };
+    // a row of an answer can look like a draft
+    if seen.composer.as_deref() != Some("") {
+        return Ok((None, false));
+    }
+    let began = receipt.evidence.as_deref() == Some("screen");
+    let i = &session.incarnation;
+    let rows = Tmux::at(&i.socket).scrollback(&i.pane_id)?;
+    let answer = live.answer_to(&rows, &task.content).filter(|_| began);
+    let end = answer.map(|answer| End {
+        outcome: Outcome::Complete,
+        evidence: Evidence::Pattern,
+        confidence: 0.5,
+        reason: Some("its composer is empty again".into()),
+        because: Vec::new(),
+        answer: Some(answer),
+        note: None,
+        resets: Default::default(),
+    });
+    Ok((end, true))
 }
 
 fn plain(verdict: Verdict, why: String) -> Ending {

@@ -72,7 +72,7 @@ impl Store {
     pub fn list_sessions(&self, names: &[String], states: &[String]) -> anyhow::Result<Vec<Value>> {
         let mut q = Query::new(
             "select s.name, s.condition as state, coalesce(s.paused, s.condition_why) as why, \
-             s.paused is not null as paused, s.provider, s.shell, s.socket, s.pane_id as pane, s.pane_pid as pid, \
+             s.paused is not null as paused, s.provider, s.shell, s.agent, s.agent_session, s.socket, s.pane_id as pane, s.pane_pid as pid, \
              s.working_dir, s.git_branch, a.task_id as task, s.last_active_at, s.seen_at \
              from sessions s left join attempts a on a.session_id = s.id \
              and a.state in ('claimed','sending','running','waiting') where true",
