@@ -1,5 +1,6 @@
 //! Deliveries to the real clients and their receipts: what arrived, by the stub's log, beside what the attempt says.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -195,13 +196,14 @@ fn deliver_once(b: &Bench, kind: Kind, more: &[&str], content: &str, tally: &mut
     tally.false_receipts += usize::from(outcome == "submitted" && exact == 0);
     if exact != 1 || outcome != "submitted" || arrived.len() != 1 {
         let short = |s: &String| s.chars().take(300).collect::<String>();
-        eprintln!(
+        let line = format!(
             "{kind:?} {outcome} {:?}\n  arrived {:?}\n  {:?}\n{}",
             short(&content.to_owned()),
             arrived.iter().map(short).collect::<Vec<_>>(),
             b.attempts(&id).pop(),
             b.world.screen(kind.name()),
         );
+        drop(writeln!(std::io::stderr(), "{line}"));
     }
     outcome.to_owned()
 }

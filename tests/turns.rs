@@ -45,7 +45,7 @@ impl Bench {
     fn submitted(&self, kind: Kind, content: &str) -> String {
         let id = self.task(kind, content);
         let did = self.world.assign();
-        let of = |d: &&Value| d["task"].to_string() == id;
+        let of = |d: &&Value| d["task"] == id.parse::<i64>().expect("an id");
         let record = did.iter().find(of).unwrap_or_else(|| panic!("not handed over: {did:?}"));
         assert_eq!(record["outcome"], "submitted", "{record}");
         id

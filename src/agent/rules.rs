@@ -54,11 +54,6 @@ pub struct Live {
     /// Typed to change the directory; `{dir}` is replaced.
     #[serde(default)]
     pub change_dir: Option<String>,
-    /// Answers to a permission prompt, as keys.
-    #[serde(default)]
-    pub yes: Option<String>,
-    #[serde(default)]
-    pub no: Option<String>,
     /// What its screen looks like in each state.
     #[serde(default)]
     pub screen: Vec<Rule>,
