@@ -376,7 +376,7 @@ fn bench(kind: Kind, ms: &[i64]) {
 fn a_client_that_was_started_in_a_shell_is_one_too_and_its_end_is_not_the_panes() {
     for kind in BOTH {
         let Some(b) = Bench::new(kind) else { return };
-        let script = launcher(&b, kind, &b.dir);
+        let script = launcher(&b, kind, &b.world.repository("other", &[]));
         b.world.session("one", "bash", &b.dir);
         let args = if kind == Kind::Codex { "--no-daemon" } else { "--permission-mode default" };
         b.world.type_text("one", &format!("{} {args}", script.display()));
@@ -386,7 +386,7 @@ fn a_client_that_was_started_in_a_shell_is_one_too_and_its_end_is_not_the_panes(
             if c["agent"] == kind.name() && c["state"] == "idle" {
                 Ok(())
             } else {
-                Err(c.to_string())
+                Err(format!("{c} {}", b.world.screen("one")))
             }
         });
         let id = b.submitted(kind, "STUB:ok from a shell");
