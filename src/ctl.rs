@@ -86,7 +86,11 @@ fn cancel(store: &mut Store, id: TaskId, now: Ms) -> anyhow::Result<()> {
         let owner = open.owner.as_ref().filter(|o| !open.fed && proc::is_alive(o));
         if let (attempt::State::Running, Some(owner)) = (open.state, owner) {
             proc::signal(owner.pid, Signal::TERM);
-            return await_end(store, &open);
+            if await_end(store, &open)? {
+                return Ok(());
+            }
+            // it ended without a word, so early that it left the signal to the system
+            continue;
         }
         if open.receipt.is_some()
             && matches!(open.state, attempt::State::Running | attempt::State::Waiting)
@@ -124,12 +128,16 @@ fn interrupt(store: &mut Store, open: &OpenAttempt) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn await_end(store: &Store, open: &OpenAttempt) -> anyhow::Result<()> {
+/// False: its owner is dead and has left it open.
+fn await_end(store: &Store, open: &OpenAttempt) -> anyhow::Result<bool> {
     let begun = Instant::now();
     while begun.elapsed() < TO_END {
         let a = store.attempt(open.name)?.with_context(|| format!("no attempt {}", open.name))?;
         if a.state == attempt::State::Cancelled {
-            return Ok(());
+            return Ok(true);
+        }
+        if a.state == attempt::State::Running && !a.owner.as_ref().is_some_and(proc::is_alive) {
+            return Ok(false);
         }
         if a.state != attempt::State::Running {
             bail!(

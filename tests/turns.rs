@@ -44,9 +44,14 @@ impl Bench {
     /// Hands a task over, and wants it seen to be taken.
     fn submitted(&self, kind: Kind, content: &str) -> String {
         let id = self.task(kind, content);
-        let did = self.world.assign();
-        let of = |d: &&Value| d["task"] == id.parse::<i64>().expect("an id");
-        let record = did.iter().find(of).unwrap_or_else(|| panic!("not handed over: {did:?}"));
+        let number: i64 = id.parse().expect("an id");
+        let record = until("the task to be handed over", || {
+            let did = self.world.assign();
+            did.iter()
+                .find(|d| d["task"] == number && d["outcome"].is_string())
+                .cloned()
+                .ok_or_else(|| self.account())
+        });
         assert_eq!(record["outcome"], "submitted", "{record}");
         id
     }
@@ -86,6 +91,33 @@ fn a_good_turn_completes_with_its_answer_and_the_pane_is_no_longer_watched() {
         });
         assert_eq!(b.stub.deliveries().len(), 1);
     }
+}
+
+#[test]
+fn a_pane_that_somebody_else_reads_is_left_to_him_and_the_passes_see_to_the_end() {
+    let Some(b) = Bench::new(Kind::Claude) else { return };
+    let live = b.adopted(Kind::Claude);
+    let seen = b.world.text("seen");
+    b.world.tmux(&["pipe-pane", "-t", &live.pane, &format!("cat >> {seen}")]);
+    let id = b.submitted(Kind::Claude, "STUB:ok read by another");
+    b.world.assign_until(&id, "completed");
+    assert_eq!(live.field("pane_pipe"), "1");
+    let events = b.world.events(&id);
+    assert!(
+        events.iter().any(|e| e["type"] == "watch" && e.to_string().contains("another command")),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn a_prompt_that_a_person_adds_to_the_turn_is_noted() {
+    let Some(b) = Bench::new(Kind::Claude) else { return };
+    let live = b.adopted(Kind::Claude);
+    let id = b.submitted(Kind::Claude, "STUB:slow 4");
+    b.stub.await_prompts(1);
+    live.submit("STUB:ok somebody else's");
+    let t = b.world.await_state(&id, "completed");
+    assert!(t["note"].as_str().is_some_and(|n| n.contains("somebody else")), "{t}");
 }
 
 #[test]

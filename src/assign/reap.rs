@@ -1,5 +1,9 @@
 //! Looks after attempts whose owner is gone or late: takes back, declares lost, names the survivors.
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::attempt::State;
@@ -7,9 +11,12 @@ use crate::config::Config;
 use crate::event::Evidence;
 use crate::feedback;
 use crate::policy::{self, Ended, Verdict};
-use crate::proc;
+use crate::proc::{self, Survivor};
 use crate::store::{OpenAttempt, Store};
 use crate::when::Ms;
+
+/// What is ended has so long to go, before KILL and after it.
+const TO_END: Duration = Duration::from_secs(1);
 
 /// One look at every open attempt; a record of each that was moved.
 pub fn reap(store: &mut Store, config: &Config, now: Ms) -> anyhow::Result<Vec<Value>> {
@@ -62,6 +69,19 @@ fn take_back(
     Ok(store.revoke(a, &why, now)?.then_some(("refused", why)))
 }
 
+/// TERM, then KILL; those that are still there.
+fn end(a: &OpenAttempt, db: &Path, mut survivors: Vec<Survivor>) -> Vec<Survivor> {
+    for signal in [Signal::TERM, Signal::KILL] {
+        survivors.iter().for_each(|s| proc::signal(s.pid, signal));
+        let begun = Instant::now();
+        while !survivors.is_empty() && begun.elapsed() < TO_END {
+            std::thread::sleep(Duration::from_millis(20));
+            survivors = proc::carriers(&a.name.marks(db));
+        }
+    }
+    survivors
+}
+
 /// A running attempt whose orch-wrap is gone: lost when nothing of it lives, else unknown with the survivors named.
 fn bury(
     store: &mut Store,
@@ -72,7 +92,11 @@ fn bury(
     if owner_lives(a) {
         return Ok(None);
     }
-    let survivors = proc::carriers(&a.name.marks(store.path()));
+    let mut survivors = proc::carriers(&a.name.marks(store.path()));
+    if a.cancel_asked.is_some() && !survivors.is_empty() {
+        // whoever was to end them is dead: what is cancelled does not run on
+        survivors = end(a, store.path(), survivors);
+    }
     let (to, verdict, why) = if a.fed {
         (
             "unknown",

@@ -7,10 +7,11 @@ use anyhow::Context as _;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::attempt::State;
 use crate::config::Config;
 use crate::ctx::establish;
 use crate::event::{self, End, Event, Evidence, Outcome};
-use crate::store::{Line, Standing, Store};
+use crate::store::{Line, OpenAttempt, Standing, Store};
 use crate::tmux::Tmux;
 use crate::when;
 
@@ -59,15 +60,14 @@ pub fn feed(
         let next = lines.recv_timeout(wait);
         if live && looked.elapsed() >= LOOK {
             looked = Instant::now();
-            let now = store.attempt(bound.attempt.name)?.filter(|a| a.state.is_open());
-            let Some(a) = now else {
+            // a database that is busy is asked again; the watch of a turn that is over is in the next one's way
+            if let Ok(false) = goes_on(store, config, &bound.attempt) {
                 if let Some(i) = &bound.attempt.incarnation {
                     Tmux::at(&i.socket).unpipe(&i.pane_id)?;
                 }
                 chain(store, bound.attempt.session)?;
                 return Ok(fed);
-            };
-            follow(store, config, &a, when::now())?;
+            }
         }
         let over = matches!(next, Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
         if let Ok(line) = next {
@@ -138,6 +138,16 @@ pub fn feed(
         Some(e) => Err(e).context("standard output"),
         None => Ok(fed),
     }
+}
+
+/// One look at a turn in a live client. False: it is over.
+fn goes_on(store: &mut Store, config: &Config, a: &OpenAttempt) -> anyhow::Result<bool> {
+    let Some(a) = store.attempt(a.name)? else { return Ok(false) };
+    let goes_on = matches!(a.state, State::Sending | State::Running | State::Waiting);
+    if goes_on {
+        follow(store, config, &a, when::now())?;
+    }
+    Ok(goes_on)
 }
 
 fn no_outcome() -> End {

@@ -114,8 +114,13 @@ pub fn watch(store: &mut Store, a: &OpenAttempt) -> anyhow::Result<bool> {
         Ok(quote::word(path.to_str().context("own path: not UTF-8")?))
     };
     let db = quote::word(store.path().to_str().context("database path: not UTF-8")?);
+    // the server's environment is not this one: the same profiles must hold there
+    let config = match std::env::var("XDG_CONFIG_HOME") {
+        Ok(dir) if !dir.is_empty() => format!("XDG_CONFIG_HOME={} ", quote::word(&dir)),
+        _ => String::new(),
+    };
     let command = format!(
-        "exec {} --format tty --only turn_end,permission_request | {} --db {db} --task {} --attempt {}",
+        "exec {} --format tty --only turn_end,permission_request | {config}{} --db {db} --task {} --attempt {}",
         program("orch-extract")?,
         program("orch-feedback")?,
         a.name.task,
