@@ -35,6 +35,7 @@ const RULES: &[Rule] = &[
 
 /// Fed values, returns values: no I/O, no clock, no SQL.
 const PURE: &[&str] = &[
+    "src/agent/",
     "src/route/",
     "src/extract/",
     "src/policy.rs",

@@ -60,6 +60,7 @@ enum Stop {
     Doubt(String),
 }
 
+/// Before the first byte of the task only.
 impl From<anyhow::Error> for Stop {
     fn from(e: anyhow::Error) -> Stop {
         Stop::Refused(format!("{e:#}"))
@@ -101,7 +102,8 @@ impl Delivery<'_> {
         self.touched = seen.touched;
         let (lead, text) = self.live.deliverable(&self.task.content);
         if text.trim().is_empty() {
-            return Err(Stop::Refused(
+            // no session will do: it is held once all have said so
+            return Err(Stop::Context(
                 "nothing is left of the content without its control characters".into(),
             ));
         }
@@ -508,10 +510,15 @@ impl Delivery<'_> {
                     (receipt.record, receipt.from) = (record, 0);
                 }
                 receipt.evidence = Some(evidence.into());
-                if !self.store.submitted(self.a, receipt, id.as_deref(), when::now())? {
-                    return Err(Stop::Doubt("the attempt was moved on meanwhile".into()));
-                }
-                return Ok(());
+                // what was sent is never refused any more, whatever goes wrong here
+                let kept = self.store.submitted(self.a, receipt, id.as_deref(), when::now());
+                return match kept {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(Stop::Doubt("the attempt was moved on meanwhile".into())),
+                    Err(e) => {
+                        Err(Stop::Doubt(format!("it was taken, which could not be kept: {e:#}")))
+                    }
+                };
             }
             if again && stands && begun.elapsed() > EATEN {
                 // a popup took the Enter: our own text still stands there, whole and alone
