@@ -84,11 +84,10 @@ impl Profile {
         self.command.iter().any(|a| a.contains("{session_id}"))
     }
 
-    /// The argument vector for one attempt.
-    pub fn argv(&self, session_id: &str) -> Vec<String> {
+    /// An argument vector, the command's or the live client's, for one session of the agent.
+    pub fn fill(&self, argv: &[String], session_id: &str) -> Vec<String> {
         let model = self.model.as_deref().unwrap_or_default();
-        self.command
-            .iter()
+        argv.iter()
             .map(|a| a.replace("{session_id}", session_id).replace("{model}", model))
             .collect()
     }
@@ -149,7 +148,7 @@ mod tests {
         let user =
             user.into_iter().map(|(k, v)| (k, v.as_table().cloned().unwrap_or_default())).collect();
         let all = profiles(&user).expect("profiles");
-        assert_eq!(all["claude"].argv("u-1"), ["my-claude", "u-1"]);
+        assert_eq!(all["claude"].fill(&all["claude"].command, "u-1"), ["my-claude", "u-1"]);
         assert_eq!(all["claude"].format, Format::Claude);
         assert!(all.contains_key("aider") && all.contains_key("ollama"));
     }

@@ -299,20 +299,14 @@ impl Tmux {
         Ok(out.stdout.is_empty())
     }
 
-    /// Ends what runs in a pane and starts a program there, in a directory.
-    pub fn respawn(&self, pane: &str, dir: &str, argv: &[String]) -> anyhow::Result<()> {
+    /// Ends what runs in a pane and starts a program there, in a directory. False: see `on`.
+    pub fn respawn(&self, to: &Incarnation, dir: &str, argv: &[String]) -> anyhow::Result<bool> {
         // tmux expands formats in it, commands too
-        let dir = dir.replace('#', "##");
-        let mut args = vec!["respawn-pane", "-k", "-c", &dir, "-t", pane, "--"];
-        args.extend(argv.iter().map(String::as_str));
-        let out = self.run(&args)?;
-        if !out.status.success() {
-            bail!(
-                "tmux respawn-pane {pane}: {}",
-                crate::clean::line(String::from_utf8_lossy(&out.stderr).trim())
-            );
-        }
-        Ok(())
+        let dir = quoted(&dir.replace('#', "##"));
+        let argv: Vec<String> = argv.iter().map(|a| quoted(a)).collect();
+        let start =
+            format!("respawn-pane -k -c {dir} -t {} -- {}", quoted(&to.pane_id), argv.join(" "));
+        self.on(to, &[], &start, "", "")
     }
 
     /// Gives a copy of what a pane prints to a shell command; false: somebody else's command has it, and keeps it.

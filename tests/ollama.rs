@@ -154,6 +154,39 @@ fn an_answer_that_shows_its_prompt_or_fills_the_screen_is_whole() {
     assert!(answer.starts_with("row 1\n") && answer.contains("\nrow 80\n"), "{answer}");
 }
 
+/// The client is started anew in the task's directory, and a watch of the pane has the same configuration.
+#[test]
+fn odd_directories_and_models_are_no_formats_of_tmux_and_no_code() {
+    let b = Bench::new();
+    let ran = b.w.path("ran");
+    let odd = b.w.path(&format!("it's #(touch {0}) %H #H \"$(touch {0})\" ;x", ran.display()));
+    let (config, dir) = (odd.join("config"), odd.join("proj"));
+    std::fs::create_dir_all(config.join("orch")).expect("directories");
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let model = "it's #H %d ;\\";
+    let program = b.w.path("ollama");
+    let code = b.w.path("repl.bash");
+    let launch = format!("[{program:?}, {code:?}, {:?}, \"{{model}}\"]", b.turns);
+    let text = format!(
+        "[provider.ollama]\nmodel = {model:?}\n[provider.ollama.live]\nlaunch = {launch}\n\
+         processes = [\"ollama\", \"other\"]\n"
+    );
+    std::fs::write(config.join("orch/config.toml"), text).expect("written");
+    let dir = dir.to_str().expect("UTF-8");
+    let args = ["--provider", "ollama", "--dir", dir, "--accept", "pattern", "Say"];
+    let id = b.w.enqueue(&args);
+    let pass = b.w.command("orch-assign").env("XDG_CONFIG_HOME", &config).output().expect("run");
+    assert!(pass.status.success(), "{pass:?}");
+    assert_eq!(b.w.state(&id), "running", "{}", String::from_utf8_lossy(&pass.stdout));
+    assert_eq!(b.w.ctx("model")["working_dir"], dir);
+    let pid = b.w.tmux(&["display-message", "-p", "-t", "model", "#{pane_pid}"]);
+    let argv = std::fs::read_to_string(format!("/proc/{}/cmdline", pid.trim())).expect("argv");
+    assert_eq!(argv.split('\0').nth(3), Some(model));
+    // the watch alone ends it
+    b.w.await_state(&id, "completed");
+    assert!(!ran.exists());
+}
+
 #[test]
 fn a_draft_is_left_alone() {
     let b = Bench::new();

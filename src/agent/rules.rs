@@ -15,7 +15,7 @@ use crate::session::Condition;
 pub struct Live {
     /// Program names of the client: of the pane's own process, or of a child of it.
     pub processes: Vec<String>,
-    /// Argument vector of a new one; `{session_id}` is replaced.
+    /// Argument vector of a new one; `{session_id}` and `{model}` are replaced.
     #[serde(default)]
     pub launch: Vec<String>,
     /// Which of the readers knows the client's own record: `claude`, `codex`.

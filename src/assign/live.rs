@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::ctx::answer::{self, Reply};
 use crate::ctx::{establish, live, sync};
 use crate::proc;
+use crate::provider::Profile;
 use crate::session::{Condition, Session};
 use crate::store::{OpenAttempt, Seen, Store};
 use crate::task::{Conversation, Task};
@@ -38,6 +39,7 @@ struct Delivery<'a> {
     store: &'a mut Store,
     config: &'a Config,
     session: Session,
+    profile: &'a Profile,
     live: &'a Live,
     a: &'a OpenAttempt,
     task: &'a Task,
@@ -72,7 +74,7 @@ pub fn hand_over(
     store: &mut Store,
     config: &Config,
     session: &Session,
-    live: &Live,
+    (profile, live): (&Profile, &Live),
     a: &OpenAttempt,
     task: &Task,
     trust_dir: bool,
@@ -82,7 +84,8 @@ pub fn hand_over(
     }
     let tmux = Tmux::at(&session.incarnation.socket);
     let session = session.clone();
-    let mut d = Delivery { store, config, session, live, a, task, tmux, touched: None, trust_dir };
+    let mut d =
+        Delivery { store, config, session, profile, live, a, task, tmux, touched: None, trust_dir };
     match d.run() {
         Ok(()) => Ok(Handed::Submitted),
         Err(Stop::Refused(why)) => Ok(Handed::Not(why)),
@@ -354,8 +357,7 @@ impl Delivery<'_> {
     /// A new client in the directory; the slot stays, what fills it is another process.
     fn relaunch(&mut self, seen: &Seen, dir: &str) -> Result<Seen, Stop> {
         let id = super::uuid()?;
-        let argv: Vec<String> =
-            self.live.launch.iter().map(|a| a.replace("{session_id}", &id)).collect();
+        let argv = self.profile.fill(&self.live.launch, &id);
         if argv.is_empty() {
             return Err(Stop::Context(
                 "the client cannot change its directory, and its profile has no launch".into(),
@@ -365,7 +367,9 @@ impl Delivery<'_> {
             let why = "the client cannot change its directory, and the shell that it runs in is not to be ended for that";
             return Err(Stop::Context(why.into()));
         }
-        self.tmux.respawn(&self.session.incarnation.pane_id, dir, &argv)?;
+        if !self.tmux.respawn(&self.session.incarnation, dir, &argv)? {
+            return Err(Stop::Refused("the pane takes no other client now".into()));
+        }
         let begun = Instant::now();
         let mut answered = false;
         loop {

@@ -212,8 +212,8 @@ fn start(
     };
     proc::stop_for_test("claimed");
     let dir = task.context.working_dir.as_deref();
-    let client =
-        session.agent.as_ref().and_then(|a| scene.profiles.get(&a.provider)?.live.as_ref());
+    let profile = session.agent.as_ref().and_then(|a| scene.profiles.get(&a.provider));
+    let client = profile.and_then(|p| Some((p, p.live.as_ref()?)));
     let handed = match client {
         Some(client) => live::hand_over(
             store,

@@ -57,7 +57,9 @@ pub fn run(
     let then = match (&job.command, job.profile.content) {
         (Some(argv), _) => Then::Exec(argv.clone()),
         (None, Content::Shell) => Then::Eval,
-        (None, Content::Stdin) => Then::Exec(job.profile.argv(&agent_session)),
+        (None, Content::Stdin) => {
+            Then::Exec(job.profile.fill(&job.profile.command, &agent_session))
+        }
     };
     let feeds = job.command.is_none() && job.profile.content == Content::Stdin;
     let mut env = environment.pairs;
