@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use orch::agent::menu::Menu;
 use orch::cli::{self, Answer};
 use orch::config::Config;
 use orch::ctl::{self, Word};
@@ -68,11 +69,14 @@ enum Verb {
         #[arg(required = true)]
         session: Vec<String>,
     },
-    /// Answer what a live client asks; refused when it asks something else by then
+    /// Answer what a live client asks; without a reply, print that
     Answer {
         session: String,
         /// yes, no, or the number of an option
-        reply: Reply,
+        reply: Option<Reply>,
+        /// The question that is meant, as it was printed: refused when it asks something else by then
+        #[arg(long, value_name = "ID", requires = "reply")]
+        asked: Option<String>,
     },
     /// What is missing for cron or a shell to work here; exit 1 when something is
     Doctor {
@@ -122,9 +126,15 @@ fn run(args: Args) -> anyhow::Result<Answer> {
             session.iter().try_for_each(|s| store.pause(s, None))?;
             session
         }
-        Verb::Answer { session, reply } => {
+        Verb::Answer { session, reply: None, .. } => {
+            let asked = answer::asked(&Config::load()?, &store.need_session(&session)?)?;
+            cli::print_records(&[asked], &["session", "asked", "question", "options"], false)?;
+            Vec::new()
+        }
+        Verb::Answer { session, reply: Some(reply), asked } => {
             let session = store.need_session(&session)?;
-            vec![clean::line(&answer::answer(&Config::load()?, &session, &reply, None)?)]
+            let meant = |m: &Menu| asked.as_ref().is_none_or(|id| m.id() == *id);
+            vec![clean::line(&answer::answer(&Config::load()?, &session, &reply, &meant)?)]
         }
         Verb::Doctor { .. } => Vec::new(),
     };

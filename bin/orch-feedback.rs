@@ -30,6 +30,9 @@ struct Args {
     /// Standard input is what an agent gives its hooks
     #[arg(long, value_name = "AGENT", conflicts_with_all = ["task", "accept", "tee"])]
     hook: Option<Agent>,
+    /// Watch a live client's pane until the attempt is over, as orch-assign has it done
+    #[arg(long, hide = true, requires = "attempt")]
+    watch: bool,
     /// Pass the lines on
     #[arg(long)]
     tee: bool,
@@ -58,7 +61,7 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     let bound = feedback::bind(&mut store, &Address { task: args.task, attempt: args.attempt })?;
     let mut out = io::stdout();
     let tee = args.tee.then_some(&mut out as &mut dyn io::Write);
-    let fed = feedback::feed(&mut store, &config, &bound, args.accept, io::stdin(), tee)?;
+    let fed = feedback::feed(&mut store, &config, &bound, args.watch, args.accept, io::stdin(), tee)?;
     if let Some(why) = bound.refused {
         cli::warn(env!("CARGO_BIN_NAME"), &format!("refused: {why}"));
         return Ok(Answer::No);

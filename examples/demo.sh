@@ -96,7 +96,6 @@ git branch feature
 mkdir -p "$XDG_CONFIG_HOME/orch"
 cat >"$XDG_CONFIG_HOME/orch/config.toml" <<TOML
 [provider.agent]                # how an agent is started, fed, and read
-driver = "command"
 command = ["$here/agent.sh", "{session_id}"]
 content = "stdin"
 format = "claude"

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Evidence;
+use crate::session::Process;
 use crate::task::{self, TaskId};
 use crate::when::Ms;
 
@@ -126,9 +127,9 @@ pub struct Receipt {
     /// Of the text as filtered, hexadecimal.
     pub sha256: String,
     pub bytes: usize,
-    /// The client's process, as PID:START:BOOT.
+    /// The client's process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client: Option<String>,
+    pub client: Option<Process>,
     /// What was seen of its arrival; none: nothing yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,

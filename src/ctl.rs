@@ -27,6 +27,8 @@ pub enum Word {
 
 /// How long a cancelled command has to end: orch-wrap's own grace, and a little.
 const TO_END: Duration = Duration::from_secs(8);
+/// How long a prompt that is just being handed over may take until it is taken or taken back.
+const TO_SETTLE: Duration = Duration::from_secs(40);
 
 /// Applies a word to each task in turn; the first refusal ends it and names the task.
 pub fn tell(store: &mut Store, ids: &[TaskId], word: &Word, now: Ms) -> anyhow::Result<()> {
@@ -83,6 +85,9 @@ fn cancel(store: &mut Store, id: TaskId, now: Ms) -> anyhow::Result<()> {
     const WHY: &str = "cancelled by hand";
     let begun = Instant::now();
     while let Some(open) = store.ask_cancel(id, WHY, now)? {
+        if open.receipt.is_some() {
+            return interrupt(store, &open, WHY);
+        }
         let owner = open.owner.as_ref().filter(|o| !open.fed && proc::is_alive(o));
         if let (attempt::State::Running, Some(owner)) = (open.state, owner) {
             proc::signal(owner.pid, Signal::TERM);
@@ -91,11 +96,6 @@ fn cancel(store: &mut Store, id: TaskId, now: Ms) -> anyhow::Result<()> {
             }
             // it ended without a word, so early that it left the signal to the system
             continue;
-        }
-        if open.receipt.is_some()
-            && matches!(open.state, attempt::State::Running | attempt::State::Waiting)
-        {
-            return interrupt(store, &open);
         }
         if store.cancel(&open, WHY, now)? {
             // what outlived its owner
@@ -114,15 +114,29 @@ fn cancel(store: &mut Store, id: TaskId, now: Ms) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A turn in a live client: interrupted in its pane, and seen to be over.
-fn interrupt(store: &mut Store, open: &OpenAttempt) -> anyhow::Result<()> {
+/// A turn in a live client: what is being handed over is taken back or taken first; then it is interrupted in its pane, and
+/// seen to be over.
+fn interrupt(store: &mut Store, open: &OpenAttempt, why: &str) -> anyhow::Result<()> {
+    use attempt::State::{Sending, Unknown};
     let config = Config::load()?;
     let begun = Instant::now();
     while let Some(a) = store.attempt(open.name)?.filter(|a| a.state.is_open()) {
-        if begun.elapsed() > TO_END {
+        let patience = if a.state == Sending { TO_SETTLE } else { TO_END };
+        if begun.elapsed() > patience {
             bail!("attempt {}: asked to end, and still at work: see orch-ctx explain", a.name);
         }
-        feedback::follow(store, &config, &a, when::now())?;
+        let now = when::now();
+        match a.state {
+            Sending if a.owner.as_ref().is_some_and(proc::is_alive) => {}
+            Sending => drop(store.doubt(&a, "the pass that delivered it was killed", now)?),
+            _ => {
+                let moved = feedback::follow(store, &config, &a, now)?;
+                // no late evidence that it was ever taken
+                if a.state == Unknown && moved.is_none() && store.cancel(&a, why, now)? {
+                    return Ok(());
+                }
+            }
+        }
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())

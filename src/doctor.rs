@@ -108,7 +108,7 @@ pub fn examine(db: Option<&Path>, now: Ms) -> anyhow::Result<Vec<Value>> {
             );
         }
     }
-    for name in ["orch-assign", "orch-wrap"] {
+    for name in ["orch-assign", "orch-wrap", "orch-extract", "orch-feedback"] {
         let found = proc::sibling(name);
         let text = found.as_ref().map_or_else(|e| format!("{e:#}"), |p| p.display().to_string());
         say(name, found.is_ok(), text, "install the programs side by side: make install");

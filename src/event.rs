@@ -338,3 +338,13 @@ pub enum Exit {
     Code(i32),
     Signal(i32),
 }
+/// How the last turn ended, if it has.
+pub fn last_turn(events: &[Event]) -> Option<&End> {
+    let last = events.iter().rev().find_map(|e| match &e.body {
+        Body::TurnEnd(end) => Some(Some(end)),
+        Body::Message { role, .. } if role == "user" => Some(None),
+        _ => None,
+    });
+    last.flatten()
+}
+

@@ -26,6 +26,7 @@ pub fn why(store: &Store, id: TaskId, now: Ms) -> anyhow::Result<Vec<String>> {
             lines.push("waits for an idle session: orch-assign --dry-run --explain names what is in the way".into());
         }
     }
+    let mut asks: Option<String> = None;
     for a in store.list_attempts(&TaskFilter { ids: vec![id.0], ..Default::default() })? {
         let text = |name: &str| a[name].as_str().unwrap_or("-").to_owned();
         let mut line = format!(
@@ -38,8 +39,13 @@ pub fn why(store: &Store, id: TaskId, now: Ms) -> anyhow::Result<Vec<String>> {
         if let Some(r) = a["reason"].as_str() {
             line.push_str(&format!(": {r}"));
         }
+        // a live client asks a person, whose turn it still is
+        if text("state") == "waiting" && !a["receipt"].is_null() {
+            asks = a["session"].as_str().map(str::to_owned);
+        }
         lines.push(line);
     }
+    lines.extend(asks.map(|s| format!("remedy: orch-ctl answer {s}, then orch-ctl answer {s} yes|no|N")));
     lines.extend(remedy(task.state, id));
     Ok(lines)
 }

@@ -21,7 +21,6 @@ const BUILT_IN: &[(&str, &str)] = &[
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
-    pub driver: Driver,
     /// Argument vector; `{session_id}` and `{model}` are replaced. Empty where the content is the command.
     #[serde(default)]
     pub command: Vec<String>,
@@ -39,13 +38,6 @@ pub struct Profile {
     pub model: Option<String>,
     /// How its full-screen client is found, launched, fed and read in a pane; none: it has no such client.
     pub live: Option<Live>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Driver {
-    /// The pane's shell runs a program to its end.
-    Command,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -142,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_users_table_overrides_key_by_key_and_adds_profiles() {
-        let user: toml::Table = "[claude]\ncommand = ['my-claude', '{session_id}']\n[aider]\ndriver = 'command'\ncommand = ['aider']\ncontent = 'stdin'\nformat = 'text'"
+        let user: toml::Table = "[claude]\ncommand = ['my-claude', '{session_id}']\n[aider]\ncommand = ['aider']\ncontent = 'stdin'\nformat = 'text'"
             .parse()
             .expect("toml");
         let user =

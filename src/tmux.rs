@@ -4,12 +4,19 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use rustix::process::Signal;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::session::{Incarnation, Row};
+use crate::proc;
 use crate::when::Ms;
+
+/// How long a server may take for one answer.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// What a pane shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +30,8 @@ pub struct Shown {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tmux {
     socket: Socket,
+    /// See `only_while`.
+    front: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,11 +85,11 @@ impl Tmux {
         } else {
             Socket::Default
         };
-        Tmux { socket }
+        Tmux { socket, front: None }
     }
 
     pub fn at(path: &str) -> Tmux {
-        Tmux { socket: Socket::Path(path.into()) }
+        Tmux { socket: Socket::Path(path.into()), front: None }
     }
 
     fn command(&self) -> Command {
@@ -96,17 +105,43 @@ impl Tmux {
                 c.arg("-S").arg(p);
             }
         }
-        c.env_remove("TMUX").stdin(Stdio::null());
+        c.env_remove("TMUX");
         c
     }
 
     fn run(&self, args: &[&str]) -> anyhow::Result<Output> {
-        self.command().args(args).output().map_err(|e| match e.kind() {
+        self.ask(args, "")
+    }
+
+    /// Runs tmux with some input, within its deadline: a server that hangs must not hold up everybody else.
+    fn ask(&self, args: &[&str], input: &str) -> anyhow::Result<Output> {
+        let mut c = self.command();
+        c.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = c.spawn().map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => {
                 anyhow::anyhow!("tmux: not installed (apt install tmux, brew install tmux)")
             }
             _ => anyhow::Error::from(e).context("tmux"),
-        })
+        })?;
+        let pid = i64::from(child.id());
+        let (done, over) = std::sync::mpsc::channel::<()>();
+        let guard = std::thread::spawn(move || {
+            let late = over.recv_timeout(ANSWER) == Err(RecvTimeoutError::Timeout);
+            if late {
+                proc::signal(pid, Signal::KILL);
+            }
+            late
+        });
+        let written = child.stdin.take().context("tmux")?.write_all(input.as_bytes());
+        let out = child.wait_with_output().context("tmux");
+        drop(done);
+        if guard.join().unwrap_or(false) {
+            bail!("tmux: its server has not answered for {} s", ANSWER.as_secs());
+        }
+        let out = out?;
+        // what it did not read of its input is told by its status
+        written.or_else(|e| if out.status.success() { Err(e) } else { Ok(()) }).context("tmux")?;
+        Ok(out)
     }
 
     /// Every pane of the server; `None` where no server answers at that socket.
@@ -223,12 +258,12 @@ impl Tmux {
                 Some(row) if row.before_cursor == wanted => break,
                 Some(row) if row != *seen => return Ok(Err("somebody types there".into())),
                 None => return Ok(Err("its screen cannot be read".into())),
-                Some(_) if begun.elapsed() > std::time::Duration::from_millis(500) => {
+                Some(_) if begun.elapsed() > Duration::from_millis(500) => {
                     return Ok(Err(
                         "the shell does not take text (a command mode, or it hangs)".into()
                     ));
                 }
-                Some(_) => std::thread::sleep(std::time::Duration::from_millis(2)),
+                Some(_) => std::thread::sleep(Duration::from_millis(2)),
             }
         }
         // a trailing ; would end the tmux command
@@ -249,7 +284,12 @@ impl Tmux {
         let buffer = format!("orch-{}", mark()?.trim_end());
         let paste = format!("paste-buffer -p -r -d -b {buffer} -t {}", quoted(&to.pane_id));
         let load = ["load-buffer", "-b", &buffer, "-", ";"];
-        self.on(to, &load, &paste, &format!("delete-buffer -b {buffer} ; "), text)
+        let pasted = self.on(to, &load, &paste, &format!("delete-buffer -b {buffer} ; "), text);
+        if pasted.is_err() {
+            // the text is not left for others to paste; most often it is not there
+            let _ = self.run(&["delete-buffer", "-b", &buffer]);
+        }
+        pasted
     }
 
     /// Presses a key, by tmux's name for it. False: see `on`.
@@ -265,6 +305,20 @@ impl Tmux {
         self.on(to, &[], &keys, "", "")
     }
 
+    /// The same server, whose panes take input only while a program of this name has their terminal: what ends in a shell
+    /// leaves the pane's own process as it was.
+    pub fn only_while(self, program: Option<String>) -> Tmux {
+        // as a word of a format
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        Tmux { front: program.filter(|p| p.chars().all(plain)), ..self }
+    }
+
+    /// The name of the program that has a pane's terminal.
+    pub fn front(&self, pane: &str) -> anyhow::Result<String> {
+        let out = self.run(&["display-message", "-p", "-t", pane, "#{pane_current_command}"])?;
+        Ok(String::from_utf8_lossy(&out.stdout).trim_end().to_owned())
+    }
+
     /// Does something to a pane if the same process fills it as ever, and it takes input: the server looks and acts in
     /// one step, so that nothing comes between. False: it did `otherwise`.
     fn on(
@@ -276,18 +330,31 @@ impl Tmux {
         input: &str,
     ) -> anyhow::Result<bool> {
         let free = "#{==:#{?pane_dead,1,0}#{?pane_in_mode,1,0}#{?pane_input_off,1,0}#{?pane_synchronized,1,0},0000}";
+        let free = match &self.front {
+            Some(p) => format!("#{{&&:{free},#{{==:#{{pane_current_command}},{p}}}}}"),
+            None => free.to_owned(),
+        };
+        self.where_it_is(to, &free, before, then, otherwise, input)
+    }
+
+    /// Does something to a pane if the same process fills it as ever, and `free` holds of it.
+    fn where_it_is(
+        &self,
+        to: &Incarnation,
+        free: &str,
+        before: &[&str],
+        then: &str,
+        otherwise: &str,
+        input: &str,
+    ) -> anyhow::Result<bool> {
         let same = format!(
             "#{{&&:#{{==:#{{pid}},{}}},#{{==:#{{pane_pid}},{}}}}}",
             to.server_pid, to.pane_pid
         );
         let holds = format!("#{{&&:{same},{free}}}");
         let refused = format!("{otherwise}display-message -p refused");
-        let mut c = self.command();
-        c.args(before).args(["if-shell", "-F", "-t", &to.pane_id, &holds, then, &refused]);
-        c.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = c.spawn().context("tmux")?;
-        let written = child.stdin.take().context("tmux")?.write_all(input.as_bytes());
-        let out = child.wait_with_output().context("tmux")?;
+        let check = ["if-shell", "-F", "-t", &to.pane_id, &holds, then, &refused];
+        let out = self.ask(&[before, &check].concat(), input)?;
         if !out.status.success() {
             bail!(
                 "tmux, pane {}: {}",
@@ -295,7 +362,6 @@ impl Tmux {
                 crate::clean::line(String::from_utf8_lossy(&out.stderr).trim())
             );
         }
-        written.context("tmux load-buffer")?;
         Ok(out.stdout.is_empty())
     }
 
@@ -309,16 +375,13 @@ impl Tmux {
         self.on(to, &[], &start, "", "")
     }
 
-    /// Gives a copy of what a pane prints to a shell command; false: somebody else's command has it, and keeps it.
-    pub fn pipe(&self, pane: &str, command: &str) -> anyhow::Result<bool> {
-        let piped = self.run(&["display-message", "-p", "-t", pane, "#{pane_pipe}"])?;
-        if String::from_utf8_lossy(&piped.stdout).trim() == "1" {
-            return Ok(false);
-        }
-        // tmux expands its own formats and the clock's in it
-        let command = command.replace('#', "##").replace('%', "%%");
-        let out = self.run(&["pipe-pane", "-O", "-t", pane, &command])?;
-        Ok(out.status.success())
+    /// Gives a copy of what a pane prints to a shell command. False: somebody else's command has it, and keeps it, or
+    /// another process fills the pane.
+    pub fn pipe(&self, to: &Incarnation, command: &str) -> anyhow::Result<bool> {
+        // tmux expands its own formats and the clock's in it; nothing protects #[ but that it is not there
+        let command = command.replace("#[", "#''[").replace('#', "##").replace('%', "%%");
+        let pipe = format!("pipe-pane -O -t {} {}", quoted(&to.pane_id), quoted(&command));
+        self.where_it_is(to, "#{==:#{pane_pipe},0}", &[], &pipe, "", "")
     }
 
     /// What a pane shows and has shown, as far as it is kept, without colours; rows that tmux broke are whole again.

@@ -118,7 +118,7 @@ fn words_and_the_prompts_own_echo_decide_nothing() {
     let echo =
         w.script("echoing", "#!/bin/sh\ncat\nprintf '✅ complete\\nDone! All tests pass.\\n'\n");
     w.config(&format!(
-        "[provider.words]\ndriver = 'command'\ncommand = ['{}']\ncontent = 'stdin'\nformat = 'claude'\n",
+        "[provider.words]\ncommand = ['{}']\ncontent = 'stdin'\nformat = 'claude'\n",
         echo.display()
     ));
     w.session("one", "bash", &w.path("home"));
@@ -141,7 +141,7 @@ fn content_is_delivered_exactly_and_no_name_runs_a_command() {
     let saved = w.text("saved");
     let keep = w.script("keeping", &format!("#!/bin/sh\ncat > {saved}\n"));
     w.config(&format!(
-        "[provider.keeping]\ndriver = 'command'\ncommand = ['{}']\ncontent = 'stdin'\nformat = 'text'\n",
+        "[provider.keeping]\ncommand = ['{}']\ncontent = 'stdin'\nformat = 'text'\n",
         keep.display()
     ));
     let ran = w.path("home/ran");
@@ -361,7 +361,7 @@ fn a_secret_of_several_lines_is_taken_out_line_by_line_and_from_every_field() {
         "num_turns": 2, "session_id": "s", "result": "I could not log in with firstline4711."});
     let agent = w.script("agent", &format!("#!/bin/sh\ncat >/dev/null\necho '{record}'\n"));
     w.config(&format!(
-        "[provider.a]\ndriver = 'command'\ncommand = ['{}']\ncontent = 'stdin'\nformat = 'claude'\n",
+        "[provider.a]\ncommand = ['{}']\ncontent = 'stdin'\nformat = 'claude'\n",
         agent.display()
     ));
     w.env.push(("X".into(), "y".into()));

@@ -1,6 +1,9 @@
 //! The menu under a question: its options, and which of them is selected.
 
+use sha2::{Digest, Sha256};
+
 use super::screen::Screen;
+use crate::context::hex;
 
 /// One option of a menu.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,9 @@ pub struct Menu {
     pub question: String,
     pub choices: Vec<Choice>,
 }
+
+/// Of a question, so many characters are kept.
+const QUESTION: usize = 300;
 
 const POINTERS: &[char] = &['❯', '›'];
 
@@ -87,6 +93,21 @@ fn is_rule(row: &str) -> bool {
 }
 
 impl Menu {
+    /// Six hexadecimal digits by which a question with its options is known again.
+    pub fn id(&self) -> String {
+        let mut text = self.question.clone();
+        self.choices.iter().for_each(|c| text.push_str(&format!("\0{}", c.text)));
+        hex(&Sha256::digest(text)[..3])
+    }
+
+    /// The question's last words, in one line.
+    pub fn line(&self) -> String {
+        let line = crate::clean::line(&self.question.replace('\n', " / "));
+        let skip = line.chars().count().saturating_sub(QUESTION);
+        let end: String = line.chars().skip(skip).collect();
+        if skip > 0 { format!("…{end}") } else { end }
+    }
+
     pub fn selected(&self) -> Option<&Choice> {
         self.choices.iter().find(|c| c.selected)
     }

@@ -42,7 +42,6 @@ pub struct Record {
     pub since: Option<Ms>,
     /// Where the conversation is written down, line by line.
     pub path: Option<String>,
-    pub cwd: Option<String>,
 }
 
 /// The status of a record.
@@ -70,6 +69,7 @@ pub enum Status {
 pub struct Word {
     /// `record`, `processes`, `screen`.
     pub source: &'static str,
+    /// `-` where it tells none: what a client has started may be its tools as well as its servers.
     pub state: String,
     /// The rule or the record that says so, and its evidence.
     pub by: String,
@@ -84,6 +84,8 @@ pub struct Verdict {
     pub since: Option<Ms>,
     /// What is typed into the composer, where the screen shows one.
     pub composer: Option<String>,
+    /// What is asked, where the screen shows it.
+    pub menu: Option<menu::Menu>,
     /// Rows that look like a prompt: with the composer's own, those of the turns that are still to be seen.
     pub prompts: usize,
     /// What the agent has started still runs, as its screen shows: it will be woken, its turn is not over.
@@ -116,7 +118,7 @@ pub fn decide(m: &Material, live: &Live) -> Verdict {
         });
     }
     if !m.tools.is_empty() {
-        words.push(Word { source: "processes", state: "working".into(), by: m.tools.join(", ") });
+        words.push(Word { source: "processes", state: "-".into(), by: m.tools.join(", ") });
     }
     words.extend([seen, background].into_iter().flatten().map(|r| Word {
         source: "screen",
@@ -132,11 +134,18 @@ pub fn decide(m: &Material, live: &Live) -> Verdict {
     }
     let record = m.record.as_ref().filter(|r| r.status != Status::Unknown);
     let shown = seen.map(|r| r.condition(&screen, composer));
-    let (condition, by) = resolve(m, record, shown);
+    let (mut condition, by) = resolve(m, record, shown);
+    // a record that says only why nothing can be read in it
+    if let Some(Record { status: Status::Unknown, detail: Some(why), .. }) = &m.record
+        && condition.is_at_rest()
+    {
+        condition = Condition::Blocked(why.clone());
+    }
     Verdict {
         by: by.into(),
         since: record.filter(|_| by == "record").and_then(|r| r.since),
         composer: composer.map(|c| c.text.clone()),
+        menu: matches!(condition, Condition::Waiting(_)).then(|| menu::read(&screen)).flatten(),
         prompts: live.prompts(&screen),
         background: background.is_some(),
         drift: seen.is_none() && condition != Condition::Starting,

@@ -25,6 +25,9 @@ pub struct Live {
     /// looked at.
     #[serde(deserialize_with = "regex")]
     pub prompt: Regex,
+    /// Rows that go on it, where they have a mark of their own: what group 1 matches is what is typed there.
+    #[serde(default, deserialize_with = "some_regex")]
+    pub prompt_more: Option<Regex>,
     /// The row above it matches this.
     #[serde(default, deserialize_with = "some_regex")]
     pub prompt_above: Option<Regex>,
@@ -256,8 +259,12 @@ impl Live {
         };
         for row in &s.typed[first + 1..end] {
             text.push('\n');
-            // rows that go on stand below the first letter
-            text.push_str(row.strip_prefix("  ").unwrap_or(row));
+            let marked = self.prompt_more.as_ref().and_then(|x| x.captures(row));
+            text.push_str(match &marked {
+                Some(m) => m.get(1).map_or("", |m| m.as_str()),
+                // rows that go on stand below the first letter
+                None => row.strip_prefix("  ").unwrap_or(row),
+            });
         }
         Some(Composer { first, end, text: text.trim().to_owned() })
     }

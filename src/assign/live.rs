@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::deliver::Handed;
-use crate::agent::rules::{Live, Reader, same, starts};
+use crate::agent::menu::Menu;
+use crate::agent::rules::{Live, Reader, holds, same, starts};
 use crate::attempt::Receipt;
 use crate::config::Config;
 use crate::ctx::answer::{self, Reply};
+use crate::ctx::wipe::{self, Wiped};
 use crate::ctx::{establish, live, sync};
 use crate::proc;
 use crate::provider::Profile;
-use crate::session::{Condition, Session};
+use crate::session::{Condition, Process, Session};
 use crate::store::{OpenAttempt, Seen, Store};
 use crate::task::{Conversation, Task};
 use crate::tmux::Tmux;
@@ -44,6 +46,8 @@ struct Delivery<'a> {
     a: &'a OpenAttempt,
     task: &'a Task,
     tmux: Tmux,
+    /// The client's own process, as it was seen first: the pane's own may be the shell that it was started from.
+    client: Option<Process>,
     /// When somebody at the pane pressed a key last, before the delivery.
     touched: Option<Ms>,
     /// A client that asks whether to trust the task's directory is told yes.
@@ -85,7 +89,7 @@ pub fn hand_over(
     let tmux = Tmux::at(&session.incarnation.socket);
     let session = session.clone();
     let mut d =
-        Delivery { store, config, session, profile, live, a, task, tmux, touched: None, trust_dir };
+        Delivery { store, config, session, profile, live, a, task, tmux, client: None, touched: None, trust_dir };
     match d.run() {
         Ok(()) => Ok(Handed::Submitted),
         Err(Stop::Refused(why)) => Ok(Handed::Not(why)),
@@ -101,8 +105,7 @@ pub fn hand_over(
 impl Delivery<'_> {
     fn run(&mut self) -> Result<(), Stop> {
         let begun = Instant::now();
-        let seen = self.ready()?;
-        self.touched = seen.touched;
+        let seen = self.first_look()?;
         let (lead, text) = self.live.deliverable(&self.task.content);
         if text.trim().is_empty() {
             // no session will do: it is held once all have said so
@@ -119,7 +122,7 @@ impl Delivery<'_> {
             transport: "paste".into(),
             sha256: crate::context::hex(&Sha256::digest(text.as_bytes())),
             bytes: text.len(),
-            client: seen.agent.as_ref().and_then(|a| a.process.as_ref()).map(ToString::to_string),
+            client: self.client.clone(),
             evidence: None,
             record,
             from,
@@ -132,10 +135,7 @@ impl Delivery<'_> {
         proc::stop_for_test("pasting");
         self.put(&lead, &text, &receipt)?;
         proc::stop_for_test("pasted");
-        let ours = |c: &str| self.live.shows(c, &lead, &text);
-        self.enter(&ours).map_err(|why| {
-            Stop::Doubt(format!("{why}: it stands in the composer and was not sent"))
-        })?;
+        self.send(&receipt, &text, &lead)?;
         proc::stop_for_test("entered");
         self.confirm(&mut receipt, &text, &lead)
     }
@@ -182,6 +182,21 @@ impl Delivery<'_> {
         Err(self.take_back(&ours, Some((receipt, lead, text)), why))
     }
 
+    /// Enter, on what was just seen in the composer; it is taken out again where that is not to be.
+    fn send(&mut self, receipt: &Receipt, text: &str, lead: &str) -> Result<(), Stop> {
+        let may = self.store.may_send(self.a, when::now());
+        let ours = |c: &str| self.live.shows(c, lead, text);
+        let back = |why: &str| self.take_back(&ours, Some((receipt, lead, text)), why);
+        match may {
+            Ok(true) => self.enter(&ours).map_err(|why| back(&why)),
+            Ok(false) => Err(match back("it was cancelled") {
+                Stop::InVain(why) => Stop::Refused(why),
+                stop => stop,
+            }),
+            Err(e) => Err(back(&format!("{e:#}"))),
+        }
+    }
+
     fn await_composer(&self, holds: impl Fn(&str) -> bool) -> bool {
         self.await_seen(TO_SHOW, |s| s.composer.as_deref().is_some_and(&holds)).is_ok()
     }
@@ -190,8 +205,7 @@ impl Delivery<'_> {
     fn enter(&self, ours: &dyn Fn(&str) -> bool) -> Result<(), String> {
         let text = |e: anyhow::Error| format!("{e:#}");
         let seen = sync::glance(&self.session, self.config).map_err(text)?;
-        let seen = seen.filter(|s| s.incarnation == self.session.incarnation);
-        let seen = seen.ok_or("the client is gone")?;
+        let seen = seen.filter(|s| self.is_the_one(s)).ok_or("the client is gone")?;
         if seen.touched != self.touched {
             return Err("somebody came to the pane".into());
         }
@@ -205,12 +219,38 @@ impl Delivery<'_> {
         }
     }
 
+    /// The client and the pane as they are when the delivery begins: they have to stay so.
+    fn first_look(&mut self) -> Result<Seen, Stop> {
+        let seen = sync::glance(&self.session, self.config)?;
+        let client = seen.as_ref().and_then(|s| s.agent.as_ref()).filter(|now| {
+            self.session.agent.as_ref().is_some_and(|a| a.provider == now.provider)
+        });
+        self.client = client.and_then(|a| a.process.clone());
+        if seen.is_some() && self.client.is_none() {
+            return Err(Stop::Refused("the client has ended".into()));
+        }
+        let seen = self.ready()?;
+        self.touched = seen.touched;
+        if seen.shell.is_some() {
+            let front = self.tmux.front(&self.session.incarnation.pane_id)?;
+            self.tmux = self.tmux.clone().only_while(Some(front));
+            self.ready()?;
+        }
+        Ok(seen)
+    }
+
+    /// Whether it is the process in the pane, and the client in that, for which the session was claimed.
+    fn is_the_one(&self, seen: &Seen) -> bool {
+        let client = seen.agent.as_ref().and_then(|a| a.process.as_ref());
+        seen.incarnation == self.session.incarnation && client == self.client.as_ref()
+    }
+
     /// The session as it is now, at rest with an empty composer, and the very one that was claimed.
     fn ready(&self) -> Result<Seen, Stop> {
         let refused = |why: String| Stop::Refused(why);
         let seen = sync::glance(&self.session, self.config)?
             .ok_or_else(|| refused("its pane is gone".into()))?;
-        if seen.incarnation != self.session.incarnation {
+        if !self.is_the_one(&seen) {
             return Err(refused("another process fills the pane now".into()));
         }
         if !seen.condition.is_at_rest() {
@@ -306,9 +346,7 @@ impl Delivery<'_> {
         let asks = |s: &Seen| matches!(s.condition, Condition::Waiting(_));
         let seen = match self.await_seen(TO_OBEY, |s| there(s) || asks(s)) {
             Ok(s) if asks(&s) && self.trust_dir => {
-                // the question is about the directory that the task names, and about nothing else
-                answer::answer(self.config, &self.session, &Reply::Yes, Some(dir))
-                    .map_err(|e| Stop::Context(format!("{e:#}")))?;
+                self.trust(&self.session, dir)?;
                 self.await_seen(TO_OBEY, there)
             }
             other => other,
@@ -326,6 +364,18 @@ impl Delivery<'_> {
                 Err(Stop::Context(format!("the client did not go there: {}", state_of(s.as_ref()))))
             }
         }
+    }
+
+    /// Says yes to a question that names the task's directory, and to no other.
+    fn trust(&self, session: &Session, dir: &str) -> Result<(), Stop> {
+        let home = std::env::var("HOME").ok().filter(|h| !h.is_empty());
+        let short = home.and_then(|h| Some(format!("~{}", dir.strip_prefix(&h)?)));
+        let about = |m: &Menu| {
+            holds(&m.question, dir) || short.as_ref().is_some_and(|s| holds(&m.question, s))
+        };
+        answer::answer(self.config, session, &Reply::Yes, &about)
+            .map(drop)
+            .map_err(|e| Stop::Context(format!("{e:#}")))
     }
 
     /// Our own command's dialog is left again, which changes nothing.
@@ -363,6 +413,10 @@ impl Delivery<'_> {
                 "the client cannot change its directory, and its profile has no launch".into(),
             ));
         }
+        if self.task.conversation == Some(Conversation::Continue) {
+            let why = "the client cannot change its directory, and a new one would begin another conversation";
+            return Err(Stop::Context(why.into()));
+        }
         if seen.shell.is_some() {
             let why = "the client cannot change its directory, and the shell that it runs in is not to be ended for that";
             return Err(Stop::Context(why.into()));
@@ -377,22 +431,21 @@ impl Delivery<'_> {
             if let Some(s) =
                 seen.filter(|s| s.incarnation.pane_pid != self.session.incarnation.pane_pid)
             {
-                if s.condition.is_at_rest() {
+                if s.condition.is_at_rest() && s.agent.is_some() {
                     self.session.incarnation = s.incarnation.clone();
+                    self.client = s.agent.as_ref().and_then(|a| a.process.clone());
                     self.store.see(&[(self.session.name.clone(), Some(s.clone()))], when::now())?;
                     self.store.refill(self.a, &s.incarnation)?;
                     return Ok(s);
                 }
-                if self.trust_dir && !answered && matches!(s.condition, Condition::Waiting(_)) {
-                    // it was started in the task's directory: what it asks first is about that
+                let asks = matches!(s.condition, Condition::Waiting(_));
+                if self.trust_dir && !answered && asks {
                     answered = true;
                     let new = Session { incarnation: s.incarnation, ..self.session.clone() };
-                    let told =
-                        answer::answer(self.config, &new, &Reply::Yes, Some("rust this folder"));
-                    told.map_err(|e| Stop::Context(format!("{e:#}")))?;
+                    self.trust(&new, dir)?;
                     continue;
                 }
-                if begun.elapsed() > TO_LAUNCH || matches!(s.condition, Condition::Waiting(_)) {
+                if begun.elapsed() > TO_LAUNCH || asks {
                     return Err(Stop::Context(format!(
                         "a new client does not come to its prompt: {}",
                         state_of(Some(&s))
@@ -415,8 +468,7 @@ impl Delivery<'_> {
         let begun = Instant::now();
         loop {
             let seen = sync::glance(&self.session, self.config).ok().flatten();
-            let same = seen.filter(|s| s.incarnation == self.session.incarnation);
-            match same {
+            match seen.filter(|s| self.is_the_one(s)) {
                 Some(s) if holds(&s) => return Ok(s),
                 other if begun.elapsed() > deadline => return Err(other),
                 None => return Err(None),
@@ -433,48 +485,44 @@ impl Delivery<'_> {
         sent: Option<(&Receipt, &str, &str)>,
         why: &str,
     ) -> Stop {
-        let glance = || {
-            let seen = sync::glance(&self.session, self.config).ok().flatten();
-            seen.filter(|s| s.incarnation == self.session.incarnation)
-        };
         let left = |what: &str| {
             let why = format!("{why}; {what}");
             if sent.is_some() { Stop::Doubt(why) } else { Stop::InVain(why) }
         };
-        let mut cleared = sent.is_none();
-        // a line at a time in some
-        for _ in 0..100 {
-            let Some(seen) = glance() else { return left("the client is gone") };
-            match seen.composer.as_deref() {
-                Some("") => {
-                    let written = sent.is_some_and(|(r, lead, text)| {
-                        let record = seen.agent.as_ref().and_then(|a| a.record.as_deref());
-                        record.is_some_and(|p| self.written(p, r, lead, text).is_some())
-                    });
-                    // an empty composer that we have not emptied may have been sent
-                    return if cleared && !written && seen.condition.is_at_rest() {
-                        Stop::InVain(why.into())
-                    } else {
-                        left("it is in the composer no more")
-                    };
+        let same = |s: &Seen| self.is_the_one(s);
+        match wipe::wipe(self.config, &self.session, &self.tmux, &same, self.touched, ours) {
+            // an empty composer that we have not emptied may have been sent
+            Wiped::Empty { by_us, seen } => {
+                let unsent = match sent {
+                    None => seen.condition.is_at_rest(),
+                    Some(sent) => by_us && self.stays_unsent(sent),
+                };
+                if unsent {
+                    Stop::InVain(why.into())
+                } else {
+                    left("it is in the composer no more")
                 }
-                Some(c) if ours(c) && seen.touched == self.touched => {
-                    if !self.tmux.press(&self.session.incarnation, "C-u").is_ok_and(|done| done) {
-                        return left("it stands in the composer and was not sent");
-                    }
-                    cleared = true;
-                    std::thread::sleep(SETTLE / 4);
-                }
-                _ => return left("what stands in the composer was left alone"),
             }
+            Wiped::Left => left("what stands in the composer was left alone"),
+            Wiped::Stands => left("it stands in the composer and was not sent"),
+            Wiped::Gone => left("the client is gone"),
         }
-        left("it stands in the composer and was not sent")
+    }
+
+    /// Whether nothing tells, as long as a client may take to write it down, that the text was taken before it was taken out.
+    fn stays_unsent(&self, (receipt, lead, text): (&Receipt, &str, &str)) -> bool {
+        let taken = |s: &Seen| {
+            let record = s.agent.as_ref().and_then(|a| a.record.as_deref());
+            let written = record.is_some_and(|p| self.written(p, receipt, lead, text).is_some());
+            written || !s.condition.is_at_rest()
+        };
+        matches!(self.await_seen(TO_WRITE, taken), Err(Some(_)))
     }
 
     /// Where the client has written down this prompt of ours.
     fn written(&self, record: &str, r: &Receipt, lead: &str, text: &str) -> Option<u64> {
         let from = if r.record.as_deref() == Some(record) { r.from } else { 0 };
-        live::has_prompt(record, from, self.a.claimed_at, lead, text)
+        live::has_prompt(record, from, self.a.claimed_at.., lead, text)
     }
 
     /// The turn is seen to begin: by the client's record of this very text, or by its status.
@@ -484,7 +532,7 @@ impl Delivery<'_> {
         let mut taken: Option<Instant> = None;
         loop {
             let seen = sync::glance(&self.session, self.config).ok().flatten();
-            let Some(seen) = seen.filter(|s| s.incarnation == self.session.incarnation) else {
+            let Some(seen) = seen.filter(|s| self.is_the_one(s)) else {
                 return Err(Stop::Doubt("the client ended right after Enter".into()));
             };
             let ours = |c: &str| self.live.shows(c, lead, text);
@@ -494,8 +542,14 @@ impl Delivery<'_> {
             let record = agent.and_then(|a| a.record.clone());
             let written =
                 record.as_ref().and_then(|p| Some((p, self.written(p, receipt, lead, text)?)));
-            let by_status = !seen.condition.is_at_rest() && seen.since.is_some_and(|t| t >= typed);
-            let by_screen = self.live.record == Reader::None && !seen.condition.is_at_rest();
+            // a dialog may be one that the Enter has opened
+            let at_work = match &seen.condition {
+                Condition::Working(_) => true,
+                Condition::Waiting(why) => !why.starts_with("dialog"),
+                _ => false,
+            };
+            let by_status = at_work && seen.since.is_some_and(|t| t >= typed);
+            let by_screen = self.live.record == Reader::None && at_work;
             // the record's own line comes a moment after the status
             let late =
                 |t: &mut Option<Instant>| t.get_or_insert_with(Instant::now).elapsed() > TO_WRITE;
@@ -527,7 +581,9 @@ impl Delivery<'_> {
             if again && stands && begun.elapsed() > EATEN {
                 // a popup took the Enter: our own text still stands there, whole and alone
                 again = false;
-                let _ = self.enter(&ours);
+                if self.store.may_send(self.a, when::now()).unwrap_or(false) {
+                    let _ = self.enter(&ours);
+                }
             }
             if begun.elapsed() > TO_BEGIN {
                 return Err(if stands {

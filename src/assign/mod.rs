@@ -228,6 +228,8 @@ fn start(
     };
     let why = match handed {
         Handed::Submitted => {
+            // with the process that fills its pane by now
+            let attempt = store.attempt(attempt.name)?.map_or(attempt, Box::new);
             feedback::watch(store, &attempt)?;
             return Ok(Started::Submitted(attempt));
         }

@@ -22,20 +22,36 @@ const TO_END: Duration = Duration::from_secs(1);
 pub fn reap(store: &mut Store, config: &Config, now: Ms) -> anyhow::Result<Vec<Value>> {
     let mut done = Vec::new();
     for a in store.open_attempts()? {
-        let moved = match a.state {
-            State::Sending if a.receipt.is_some() => doubt(store, &a, now)?,
-            _ if a.receipt.is_some() => feedback::follow(store, config, &a, now)?,
-            State::Claimed | State::Sending => take_back(store, &a, now)?,
-            State::Running => bury(store, config, &a, now)?,
-            State::Unknown if a.orphaned => bury(store, config, &a, now)?,
-            _ => None,
-        };
-        if let Some((to, why)) = moved {
-            store.note("reaped", Some(&a), None, None, json!({"to": to, "reason": why}), now)?;
-            done.push(json!({"did": "reaped", "attempt": a.name.to_string(), "task": a.name.task, "to": to, "reason": why}));
+        match look_after(store, config, &a, now) {
+            Ok(None) => {}
+            Ok(Some((to, why))) => {
+                store.note("reaped", Some(&a), None, None, json!({"to": to, "reason": why}), now)?;
+                done.push(json!({"did": "reaped", "attempt": a.name.to_string(), "task": a.name.task, "to": to, "reason": why}));
+            }
+            // one that cannot be looked after is not in the way of the others
+            Err(e) => {
+                let why = crate::clean::line(&format!("{e:#}"));
+                done.push(json!({"did": "left", "attempt": a.name.to_string(), "task": a.name.task, "reason": why}));
+            }
         }
     }
     Ok(done)
+}
+
+fn look_after(
+    store: &mut Store,
+    config: &Config,
+    a: &OpenAttempt,
+    now: Ms,
+) -> anyhow::Result<Option<(&'static str, String)>> {
+    match a.state {
+        State::Sending if a.receipt.is_some() => doubt(store, a, now),
+        _ if a.receipt.is_some() => feedback::follow(store, config, a, now),
+        State::Claimed | State::Sending => take_back(store, a, now),
+        State::Running => bury(store, config, a, now),
+        State::Unknown if a.orphaned => bury(store, config, a, now),
+        _ => Ok(None),
+    }
 }
 
 /// A pass that died while it pasted: nothing tells how far it came.

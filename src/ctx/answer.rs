@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
 
 use super::{inspect, live};
 use crate::agent::menu::{self, Choice, Menu};
 use crate::agent::screen::Screen;
-use crate::agent::{self};
 use crate::config::Config;
 use crate::session::{Condition, Session};
 use crate::tmux::Tmux;
@@ -41,17 +41,17 @@ const DEAF: Duration = Duration::from_millis(300);
 const TO_MOVE: Duration = Duration::from_secs(2);
 const TO_DRAW: Duration = Duration::from_secs(2);
 
-/// Answers what a session asks now. Refused where it asks nothing, where the answer is none of its options, and where the
-/// question is another one than `expected` or than a moment ago. Returns the option that was chosen.
+/// Answers what a session asks now, where that is what is `meant`. Refused where it asks nothing, where the answer is none
+/// of its options, and where the question is another one than a moment ago. Returns the option that was chosen.
 pub fn answer(
     config: &Config,
     session: &Session,
     reply: &Reply,
-    expected: Option<&str>,
+    meant: &dyn Fn(&Menu) -> bool,
 ) -> anyhow::Result<String> {
     let asked = open(config, session)?;
-    if expected.is_some_and(|e| !agent::rules::holds(&asked.question, e)) {
-        bail!("session '{}' asks something else now: {:?}", session.name, asked.question);
+    if !meant(&asked) {
+        bail!("session '{}' asks something else now: {:?}", session.name, asked.line());
     }
     let wanted = pick(&asked, reply)
         .with_context(|| format!("session '{}': no such option: {}", session.name, named(&asked)))?
@@ -70,6 +70,18 @@ fn pick<'a>(menu: &'a Menu, reply: &Reply) -> Option<&'a Choice> {
 
 fn named(m: &Menu) -> String {
     m.choices.iter().map(|c| format!("{}. {}", c.number, c.text)).collect::<Vec<_>>().join("; ")
+}
+
+/// What a session asks now: its question, its options, and by what it is known again.
+pub fn asked(config: &Config, session: &Session) -> anyhow::Result<Value> {
+    let menu = open(config, session)?;
+    let options = menu.choices.iter().map(|c| (c.number.to_string(), json!(c.text)));
+    Ok(json!({
+        "session": session.name,
+        "asked": menu.id(),
+        "question": menu.question,
+        "options": options.collect::<serde_json::Map<_, _>>(),
+    }))
 }
 
 /// The menu that is open in a session's pane. A client says that it asks before it has drawn what.
@@ -94,7 +106,7 @@ fn look(config: &Config, session: &Session) -> anyhow::Result<Option<Menu>> {
         .get(&material.provider)
         .and_then(|p| p.live.as_ref())
         .context("no live profile")?;
-    let verdict = agent::decide(&material, rules);
+    let verdict = crate::agent::decide(&material, rules);
     if !matches!(verdict.condition, Condition::Waiting(_)) {
         bail!("session '{}' asks nothing: it is {}", session.name, verdict.condition.as_str());
     }

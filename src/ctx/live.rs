@@ -1,13 +1,14 @@
 //! What a live client's pane, processes and records give: the raw material of a decision about it. Types nothing.
 
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::RangeBounds;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::agent::rules::{Live, Reader, is_prompt};
 use crate::agent::{Material, Record, Status};
-use crate::event::{Body, End, Outcome};
+use crate::event::{self, End, Outcome};
 use crate::extract::{Extractor, Format};
 use crate::proc;
 use crate::provider::Profile;
@@ -27,11 +28,31 @@ pub struct Client<'a> {
 
 /// The process of a pane that may be a client: its own, or what has its shell's terminal.
 pub fn front(p: &Pane) -> Option<i64> {
-    let stat = proc::stat(p.pid).filter(|_| !p.dead)?;
-    if proc::program(p.pid)?.parse::<Shell>().is_err() {
-        return Some(p.pid);
+    if p.dead {
+        return None;
     }
-    (stat.foreground > 0 && stat.foreground != stat.group).then_some(stat.foreground)
+    let mut pid = p.pid;
+    // a shell in a shell
+    for _ in 0..8 {
+        if proc::program(pid)?.parse::<Shell>().is_err() {
+            return Some(pid);
+        }
+        pid = beneath(pid, &p.tty)?;
+    }
+    None
+}
+
+/// What runs in front of a shell: another process group's leader, or, where the shell has no job control (a script, `sh -c`),
+/// what it has started on its own terminal.
+pub fn beneath(shell: i64, tty: &str) -> Option<i64> {
+    let stat = proc::stat(shell)?;
+    if stat.foreground != stat.group {
+        return Some(stat.foreground).filter(|pid| *pid > 0);
+    }
+    // what has other input is a helper of the shell's own, such as a prompt's
+    let reads = |pid: i64| proc::stdin(pid).is_some_and(|file| file.as_os_str() == tty);
+    let of_group = |pid: i64| proc::stat(pid).is_some_and(|s| s.group == stat.group && !s.zombie);
+    proc::children(shell).into_iter().find(|pid| of_group(*pid) && reads(*pid))
 }
 
 /// The client that a process is, or has started first of all: a launcher stands before some.
@@ -128,7 +149,6 @@ fn claude(pid: i64, now: Ms) -> Option<(Record, Option<String>)> {
         detail: Some(waits).filter(|w| !w.is_empty()),
         since: v["statusUpdatedAt"].as_i64(),
         path: path.as_ref().map(|p| p.to_string_lossy().into_owned()),
-        cwd: field("cwd"),
     };
     if let (Status::Idle, Some(path)) = (record.status, &path) {
         qualify(&mut record, path, Format::Claude, now);
@@ -151,7 +171,10 @@ fn codex(pid: i64, now: Ms) -> Option<(Record, Option<String>)> {
     };
     // the newest: a thread that was left may still be open
     let modified = |p: &PathBuf| std::fs::metadata(p).and_then(|m| m.modified()).ok();
-    let path = proc::open_files(pid).into_iter().filter(is_rollout).max_by_key(modified)?;
+    let Some(path) = proc::open_files(pid).into_iter().filter(is_rollout).max_by_key(modified)
+    else {
+        return daemon(pid).map(|r| (r, None));
+    };
     let stem = path.file_stem()?.to_str()?;
     let session = stem.get(stem.len().checked_sub(36)?..)?.to_owned();
     let (status, since) = last_mark(&path)?;
@@ -172,8 +195,33 @@ fn codex(pid: i64, now: Ms) -> Option<(Record, Option<String>)> {
     ))
 }
 
-/// Where a record shows, from a byte and a moment on, this very prompt of the user's: its line's first byte.
-pub fn has_prompt(path: &str, from: u64, since: Ms, lead: &str, text: &str) -> Option<u64> {
+/// A Codex whose conversation is kept by a daemon that all of a user's clients share: which of the daemon's rollouts is this
+/// one's, nothing tells.
+fn daemon(pid: i64) -> Option<Record> {
+    let is_daemon = |argv: &[String]| {
+        let says = |w: &str| argv.iter().any(|a| a == w);
+        says("app-server") && says("--managed-daemon")
+    };
+    let home = |pid: i64| variable(pid, "CODEX_HOME").or_else(|| variable(pid, "HOME"));
+    if proc::argv(pid).iter().any(|a| a == "--no-daemon") {
+        return None;
+    }
+    let mut others = proc::environments().map(|(other, _)| other);
+    others.find(|other| is_daemon(&proc::argv(*other)) && home(*other) == home(pid))?;
+    let why = "its conversation is kept by Codex's shared daemon: start it with --no-daemon";
+    Some(Record { source: "rollout".into(), detail: Some(why.into()), ..Record::default() })
+}
+
+/// A prompt of the user's on a record.
+pub struct Prompt {
+    /// Its line's first byte.
+    pub at: u64,
+    pub time: Option<Ms>,
+    pub text: String,
+}
+
+/// The user's prompts on a record, from a byte on.
+pub fn prompts(path: &str, from: u64) -> Vec<Prompt> {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = std::fs::File::open(path)?;
         file.seek(SeekFrom::Start(from))?;
@@ -181,23 +229,32 @@ pub fn has_prompt(path: &str, from: u64, since: Ms, lead: &str, text: &str) -> O
         file.read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let bytes = read().ok()?;
+    let bytes = read().unwrap_or_default();
     let mut at = from;
+    let mut all = Vec::new();
     for line in bytes.split_inclusive(|b| *b == b'\n') {
-        if prompt_of(line, since).is_some_and(|p| is_prompt(&p, lead, text)) {
-            return Some(at);
-        }
+        all.extend(prompt_of(line).map(|(time, text)| Prompt { at, time, text }));
         at += line.len() as u64;
     }
-    None
+    all
 }
 
-/// The user's words of one line of a record, unless they are older than that: some conversations begin with a copy.
-fn prompt_of(line: &[u8], since: Ms) -> Option<String> {
+/// Where a record shows, from a byte on and within a time, this very prompt of the user's: its line's first byte. Some
+/// conversations begin with a copy of an older one.
+pub fn has_prompt(
+    path: &str,
+    from: u64,
+    time: impl RangeBounds<Ms>,
+    lead: &str,
+    text: &str,
+) -> Option<u64> {
+    let meant = |p: &Prompt| p.time.is_none_or(|t| time.contains(&t)) && is_prompt(&p.text, lead, text);
+    prompts(path, from).into_iter().find(meant).map(|p| p.at)
+}
+
+/// The user's words of one line of a record, and when they were said.
+fn prompt_of(line: &[u8]) -> Option<(Option<Ms>, String)> {
     let v: Value = serde_json::from_slice(line).ok()?;
-    if v["timestamp"].as_str().and_then(|t| when::instant(t, 0).ok()).is_some_and(|t| t < since) {
-        return None;
-    }
     let content = match v["type"].as_str()? {
         "user" => &v["message"]["content"],
         "event_msg" if v["payload"]["item"]["type"] == "UserMessage" => {
@@ -206,11 +263,12 @@ fn prompt_of(line: &[u8], since: Ms) -> Option<String> {
         "event_msg" if v["payload"]["type"] == "user_message" => &v["payload"]["message"],
         _ => return None,
     };
+    let time = v["timestamp"].as_str().and_then(|t| when::instant(t, 0).ok());
     if let Some(text) = content.as_str() {
-        return Some(text.to_owned());
+        return Some((time, text.to_owned()));
     }
     let parts = content.as_array()?.iter().filter_map(|p| p["text"].as_str());
-    Some(parts.collect::<Vec<_>>().join("\n"))
+    Some((time, parts.collect::<Vec<_>>().join("\n")))
 }
 
 fn first_line(path: &Path) -> Option<Value> {
@@ -289,12 +347,5 @@ fn last_turn(path: &Path, format: Format) -> Option<End> {
     let from = if length > TAIL { memchr::memchr(b'\n', &bytes).map_or(0, |i| i + 1) } else { 0 };
     let (mut extractor, mut events) = (Extractor::new(format), Vec::new());
     extractor.push(&bytes[from..], &mut events);
-    let last = events.into_iter().rev().find(|e| {
-        matches!(&e.body, Body::TurnEnd(_))
-            || matches!(&e.body, Body::Message { role, .. } if role == "user")
-    });
-    match last?.body {
-        Body::TurnEnd(end) => Some(end),
-        _ => None,
-    }
+    event::last_turn(&events).cloned()
 }

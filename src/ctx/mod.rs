@@ -8,6 +8,7 @@ pub mod inspect;
 pub mod live;
 mod settings;
 pub mod sync;
+pub mod wipe;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};

@@ -40,18 +40,29 @@ pub fn sync(
     let mut tmuxes: BTreeMap<String, Tmux> = BTreeMap::new();
     if let Which::All = which {
         let home = Tmux::from_env();
-        if let Some(l) = home.panes()? {
-            tmuxes.insert(l.socket.clone(), home);
-            listings.insert(l.socket.clone(), l);
+        match home.panes() {
+            Ok(Some(l)) => {
+                tmuxes.insert(l.socket.clone(), home);
+                listings.insert(l.socket.clone(), l);
+            }
+            Ok(None) => {}
+            Err(e) if before.is_empty() => return Err(e),
+            // one server that does not answer is not in the way of the others
+            Err(_) => {}
         }
     }
+    let mut silent: BTreeMap<String, String> = BTreeMap::new();
     for s in &before {
         let socket = &s.incarnation.socket;
-        if !listings.contains_key(socket) {
+        if !listings.contains_key(socket) && !silent.contains_key(socket) {
             let tmux = Tmux::at(socket);
-            if let Some(l) = tmux.panes()? {
-                tmuxes.insert(socket.clone(), tmux);
-                listings.insert(socket.clone(), l);
+            match tmux.panes() {
+                Ok(Some(l)) => {
+                    tmuxes.insert(socket.clone(), tmux);
+                    listings.insert(socket.clone(), l);
+                }
+                Ok(None) => {}
+                Err(e) => drop(silent.insert(socket.clone(), crate::clean::line(&format!("{e:#}")))),
             }
         }
     }
@@ -63,7 +74,13 @@ pub fn sync(
             .filter_map(|s| Some((s, still_there(s, listing)?)))
             .collect();
         let panes: Vec<(&Pane, Prompt)> = mine.iter().map(|(s, p)| (*p, prompt_of(s, p))).collect();
-        let seen = look(&tmuxes[socket], socket, &panes, config)?;
+        let seen = match look(&tmuxes[socket], socket, &panes, config) {
+            Ok(seen) => seen,
+            Err(e) => {
+                silent.insert(socket.clone(), crate::clean::line(&format!("{e:#}")));
+                continue;
+            }
+        };
         looks.extend(mine.iter().zip(seen).map(|((s, _), seen)| (s.name.clone(), seen)));
     }
     for s in &before {
@@ -92,7 +109,13 @@ pub fn sync(
     if let Which::All = which {
         adopt_by_pattern(store, config, &listings, &tmuxes, now)?;
     }
-    wanted(store, which)
+    let mut sessions = wanted(store, which)?;
+    for s in &mut sessions {
+        if let Some(why) = silent.get(&s.incarnation.socket) {
+            s.condition = Condition::Unknown(why.clone());
+        }
+    }
+    Ok(sessions)
 }
 
 fn wanted(store: &Store, which: Which) -> anyhow::Result<Vec<Session>> {
@@ -169,6 +192,7 @@ pub fn look(
             since: None,
             agent: None,
             composer: None,
+            menu: None,
             prompts: 0,
             background: false,
             drift: None,
@@ -209,6 +233,9 @@ fn see_agent(seen: &mut Seen, client: &Client, pane: &Pane, m: &Material) {
     let hindered = verdict.condition.is_at_rest().then(|| hindrance(pane)).flatten().or_else(
         || match &verdict.composer {
             _ if !verdict.condition.is_at_rest() => None,
+            _ if verdict.background => {
+                Some("what it has started runs on in the background: no end could be told".to_owned())
+            }
             None => Some("its composer is not to be seen".to_owned()),
             Some(t) if t.is_empty() => None,
             Some(t) => Some(format!("a draft stands in its composer: {:?}", crate::clean::line(t))),
@@ -217,6 +244,7 @@ fn see_agent(seen: &mut Seen, client: &Client, pane: &Pane, m: &Material) {
     seen.condition = hindered.map_or(verdict.condition, Condition::Blocked);
     seen.since = verdict.since;
     seen.composer = verdict.composer;
+    seen.menu = verdict.menu;
     seen.prompts = verdict.prompts;
     seen.background = verdict.background;
     // an empty one is a client's that begins or ends
@@ -273,9 +301,11 @@ fn shell_at_rest(p: &Pane, shell: Shell, config: &Config) -> Result<(), Conditio
     if let Some(why) = hindrance(p) {
         return blocked(&why);
     }
-    let Some(stat) = proc::stat(p.pid) else { return blocked("the shell is gone") };
-    if stat.foreground != stat.group {
-        let name = proc::stat(stat.foreground).map_or_else(|| "a command".to_owned(), |s| s.name);
+    if proc::stat(p.pid).is_none() {
+        return blocked("the shell is gone");
+    }
+    if let Some(pid) = live::beneath(p.pid, &p.tty) {
+        let name = proc::stat(pid).map_or_else(|| "a command".to_owned(), |s| s.name);
         return Err(Condition::Working(format!("{name} runs there")));
     }
     let program = proc::program(p.pid).unwrap_or_default();

@@ -94,6 +94,10 @@ fn surrounding(store: &Store) -> anyhow::Result<Option<OpenAttempt>> {
     }
     let above = proc::ancestors(i64::from(std::process::id()));
     let owns = |a: &OpenAttempt| {
+        // a live client runs its attempt itself
+        if let Some(client) = a.receipt.as_ref().and_then(|r| r.client.as_ref()) {
+            return above.contains(&client.pid) && proc::is_alive(client);
+        }
         !a.fed
             && a.owner.as_ref().is_some_and(|o| above.contains(&o.pid) && proc::is_alive(o))
             && a.state != State::Claimed

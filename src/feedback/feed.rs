@@ -9,19 +9,15 @@ use sha2::{Digest, Sha256};
 
 use crate::attempt::State;
 use crate::config::Config;
-use crate::ctx::establish;
 use crate::event::{self, End, Event, Evidence, Outcome};
 use crate::store::{Line, OpenAttempt, Standing, Store};
 use crate::tmux::Tmux;
 use crate::when;
 
-use super::{Bound, chain, close, follow, judge};
+use super::{Bound, LOOK, chain, close, follow, judge, verify};
 
 /// Events are kept at most this long after they could be read.
 const LATEST: Duration = Duration::from_millis(50);
-
-/// Between two looks at a live client.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// How feeding a stream came out.
 #[derive(Debug, Default)]
@@ -32,11 +28,13 @@ pub struct Fed {
     pub bad: Vec<u64>,
 }
 
-/// Keeps event lines and moves the attempt by the outcome at their end; with `tee`, passes each line on.
+/// Keeps event lines and moves the attempt by the outcome at their end; with `tee`, passes each line on. A `watch` of a
+/// live client's pane keeps them only: there the turn goes by the client's own record, and is over when that says so.
 pub fn feed(
     store: &mut Store,
     config: &Config,
     bound: &Bound,
+    watch: bool,
     accept: Option<Evidence>,
     input: impl std::io::Read + Send + 'static,
     mut tee: Option<&mut dyn Write>,
@@ -52,16 +50,15 @@ pub fn feed(
     let mut unread: Option<std::io::Error> = None;
     let mut looked = Instant::now();
     let mut named = bound.attempt.agent_session.is_some();
-    // in a live client the turn goes by the client's own record; what the pane prints says when to look
-    let live = bound.attempt.receipt.is_some() && bound.standing == Standing::Owner;
     loop {
-        let rest = if live { LOOK } else { Duration::from_secs(3600) };
+        let rest = if watch { LOOK } else { Duration::from_secs(3600) };
         let wait = oldest.map_or(rest, |t| LATEST.saturating_sub(t.elapsed()));
         let next = lines.recv_timeout(wait);
-        if live && looked.elapsed() >= LOOK {
+        if watch && looked.elapsed() >= LOOK {
             looked = Instant::now();
             // a database that is busy is asked again; the watch of a turn that is over is in the next one's way
             if let Ok(false) = goes_on(store, config, &bound.attempt) {
+                store.record(&bound.attempt, &stream, &batch, when::now())?;
                 if let Some(i) = &bound.attempt.incarnation {
                     Tmux::at(&i.socket).unpipe(&i.pane_id)?;
                 }
@@ -123,14 +120,13 @@ pub fn feed(
             break;
         }
     }
-    if bound.standing == Standing::Owner && !live {
+    if bound.standing == Standing::Owner && !watch {
         let end = end.unwrap_or_else(no_outcome);
         let fed_by_hand = bound.attempt.fed;
         if fed_by_hand || end.evidence != Evidence::None {
-            let verify = |command: &str| {
-                establish::run_in(&bound.task.context, config, command, &[], || None)
-            };
-            let ending = judge(&bound.task, end, accept, None, verify)?;
+            let (a, task) = (&bound.attempt, &bound.task);
+            let verify = |command: &str| verify(store, config, a, task, command);
+            let ending = judge(task, end, accept, None, verify)?;
             close(store, config, &bound.attempt, &bound.task, &ending)?;
         }
     }

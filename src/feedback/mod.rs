@@ -8,10 +8,13 @@ pub use bind::{Address, Bound, bind};
 pub use feed::{Fed, feed};
 pub use follow::follow;
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use crate::config::Config;
+use crate::ctx::establish;
 use crate::event::{End, Event, Evidence};
 use crate::extract::{Extractor, Format};
 use crate::policy::{self, Ended, Verdict};
@@ -20,6 +23,9 @@ use crate::store::{Line, OpenAttempt, Standing, Store};
 use crate::task::Task;
 use crate::tmux::Tmux;
 use crate::{proc, quote, when};
+
+/// Between two looks at a live client, or at what a person says of it.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What an end from the owner's channel comes to: whether its evidence is accepted, and whether `--verify` agrees.
 /// `run`: runs the verification, in the task's context.
@@ -105,10 +111,20 @@ pub fn refuse(
     close(store, config, a, task, &ending).map(drop)
 }
 
-/// Has what a live client's pane prints read until the attempt is over. False: somebody else reads it already; then
-/// only the passes of orch-assign look after the attempt.
-pub fn watch(store: &mut Store, a: &OpenAttempt) -> anyhow::Result<bool> {
-    let Some(i) = &a.incarnation else { return Ok(false) };
+/// Has what a live client's pane prints read until the attempt is over. Where that cannot be, it is noted, and only the
+/// passes of orch-assign look after the attempt.
+pub fn watch(store: &mut Store, a: &OpenAttempt) -> anyhow::Result<()> {
+    let why = match put_on(store, a) {
+        Ok(true) => return Ok(()),
+        Ok(false) => "another command already has the pane's output".to_owned(),
+        Err(e) => crate::clean::line(&format!("{e:#}")),
+    };
+    let body = json!({"watched": false, "reason": why});
+    store.note("watch", Some(a), None, a.session, body, when::now())
+}
+
+fn put_on(store: &Store, a: &OpenAttempt) -> anyhow::Result<bool> {
+    let i = a.incarnation.as_ref().context("no pane")?;
     let program = |name: &str| -> anyhow::Result<String> {
         let path = proc::sibling(name)?;
         Ok(quote::word(path.to_str().context("own path: not UTF-8")?))
@@ -120,19 +136,42 @@ pub fn watch(store: &mut Store, a: &OpenAttempt) -> anyhow::Result<bool> {
         _ => String::new(),
     };
     let command = format!(
-        "exec {} --format tty --only turn_end,permission_request | {config}{} --db {db} --task {} --attempt {}",
+        "exec {} --format tty --only turn_end,permission_request | {config}{} --watch --db {db} --task {} --attempt {}",
         program("orch-extract")?,
         program("orch-feedback")?,
         a.name.task,
         a.name.number
     );
-    let piped = Tmux::at(&i.socket).pipe(&i.pane_id, &command)?;
-    if !piped {
-        let body =
-            json!({"watched": false, "reason": "another command already has the pane's output"});
-        store.note("watch", Some(a), None, a.session, body, when::now())?;
+    let (tmux, begun) = (Tmux::at(&i.socket), Instant::now());
+    // the watch of the turn before takes itself off at its next look
+    while begun.elapsed() < 3 * LOOK {
+        if tmux.pipe(i, &command)? {
+            return Ok(true);
+        }
+        std::thread::sleep(LOOK / 10);
     }
-    Ok(piped)
+    Ok(false)
+}
+
+/// Runs a task's verification where its attempt ran, until the attempt is to end.
+fn verify(
+    store: &Store,
+    config: &Config,
+    a: &OpenAttempt,
+    task: &Task,
+    command: &str,
+) -> Result<(), String> {
+    let mut looked = Instant::now();
+    let stop = || {
+        if looked.elapsed() < LOOK {
+            return None;
+        }
+        looked = Instant::now();
+        // a database that is busy is asked again
+        let a = store.attempt(a.name).ok()??;
+        if a.state.is_open() { follow::overdue(&a, task, when::now()) } else { Some("ended".into()) }
+    };
+    establish::run_in(&task.context, config, command, &[], stop)
 }
 
 /// The last act of an attempt: its session's next task, without waiting for cron.
@@ -164,7 +203,10 @@ pub fn hook(store: &mut Store, input: &[u8]) -> anyhow::Result<Option<OpenAttemp
     let stream = format!("hook:{now}:{}", std::process::id());
     let lines: Vec<Line> = events.iter().map(|e| kept(e, standing, None)).collect();
     store.record(&attempt, &stream, &lines, now)?;
-    Ok(Some(attempt).filter(|a| a.state.is_open() && a.receipt.is_some()))
+    let live = attempt.state.is_open() && attempt.receipt.is_some();
+    // the agent waits for its hook: a verification is not run in it
+    let now = live && store.need_task(attempt.name.task)?.verify.is_none();
+    Ok(now.then_some(attempt))
 }
 
 /// An event as it is kept, without the values that must not be written down.

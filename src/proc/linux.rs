@@ -43,6 +43,18 @@ pub fn program(pid: i64) -> Option<String> {
     Some(name.trim_end_matches(" (deleted)").to_owned())
 }
 
+/// The words that a process was started with.
+pub fn argv(pid: i64) -> Vec<String> {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words = bytes.split(|b| *b == 0).filter(|w| !w.is_empty());
+    words.map(|w| String::from_utf8_lossy(w).into_owned()).collect()
+}
+
+/// What the standard input of a process is, by its name in the file system.
+pub fn stdin(pid: i64) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/fd/0")).ok()
+}
+
 /// Pid and NUL-separated environment of every process that is ours to see.
 pub fn environments() -> impl Iterator<Item = (i64, Vec<u8>)> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();

@@ -10,10 +10,9 @@ use linux as system;
 #[cfg(not(target_os = "linux"))]
 use other as system;
 
-use system::environments;
 pub use system::{
-    age, boot_id, children, environment, network_file_system, open_files, program, stat,
-    working_dir,
+    age, argv, boot_id, children, environment, environments, network_file_system, open_files,
+    program, stat, stdin, working_dir,
 };
 
 use std::collections::BTreeSet;
@@ -73,11 +72,25 @@ impl std::fmt::Display for Survivor {
 
 /// Living processes that were started with all of these `NAME=VALUE`; never the asking process itself.
 pub fn carriers(wanted: &[String]) -> Vec<Survivor> {
+    let has = |environ: &[u8], w: &String| environ.split(|b| *b == 0).any(|v| v == w.as_bytes());
+    started_with(|environ| wanted.iter().all(|w| has(environ, w)))
+}
+
+/// Living processes that were started in a pane: `tmux` is the beginning of the pane's `$TMUX`.
+pub fn of_pane(tmux: &str, pane: &str) -> Vec<Survivor> {
+    let (server, pane) = (format!("TMUX={tmux}"), format!("TMUX_PANE={pane}"));
+    started_with(|environ| {
+        let mut words = environ.split(|b| *b == 0);
+        let has_server = words.clone().any(|v| v.starts_with(server.as_bytes()));
+        has_server && words.any(|v| v == pane.as_bytes())
+    })
+}
+
+fn started_with(wanted: impl Fn(&[u8]) -> bool) -> Vec<Survivor> {
     let own = i64::from(std::process::id());
     let mut found = Vec::new();
     for (pid, environ) in environments().filter(|(pid, _)| *pid != own) {
-        let has = |w: &String| environ.split(|b| *b == 0).any(|v| v == w.as_bytes());
-        if wanted.iter().all(has)
+        if wanted(&environ)
             && let Some(s) = stat(pid)
             && !s.zombie
         {

@@ -54,6 +54,21 @@ pub fn program(pid: i64) -> Option<String> {
     with(pid, |p| Some(p.exe()?.file_name()?.to_str()?.to_owned()))
 }
 
+/// The words that a process was started with.
+pub fn argv(pid: i64) -> Vec<String> {
+    let mut system = System::new();
+    let Some(id) = u32::try_from(pid).ok().map(Pid::from_u32) else { return Vec::new() };
+    let what = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[id]), true, what);
+    let words = system.process(id).map(|p| p.cmd().to_vec()).unwrap_or_default();
+    words.iter().map(|w| w.to_string_lossy().into_owned()).collect()
+}
+
+/// What the standard input of a process is: not to be had here.
+pub fn stdin(_: i64) -> Option<PathBuf> {
+    None
+}
+
 /// Pid and NUL-separated environment of every process that is ours to see.
 pub fn environments() -> impl Iterator<Item = (i64, Vec<u8>)> {
     let mut system = System::new();

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::Store;
+use crate::agent::menu::Menu;
 use crate::session::{self, Agent, Condition, Incarnation, Place, Prompt, Session, SessionId};
 use crate::when::Ms;
 
@@ -30,6 +31,8 @@ pub struct Seen {
     pub agent: Option<Agent>,
     /// What is typed into that client's composer; `None` where it shows none.
     pub composer: Option<String>,
+    /// What it asks, where its screen shows that.
+    pub menu: Option<Menu>,
     /// Prompts that its screen shows, the composer's own among them.
     pub prompts: usize,
     /// What the client has started still runs, and will wake it: its turn is not over.

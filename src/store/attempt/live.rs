@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::{LEASE, OpenAttempt};
 use crate::attempt::{Receipt, State};
-use crate::session::{Incarnation, SessionId};
+use crate::session::{Incarnation, Process, SessionId};
 use crate::store::Store;
 use crate::store::task::move_task;
 use crate::task::{self, TaskId};
@@ -25,8 +25,35 @@ impl Store {
         let receipt = serde_json::to_string(r)?;
         self.write(|tx| {
             let n = tx.execute(
-                "update attempts set receipt = ?3, lease_until = ?4 where id = ?1 and token = ?2 and state = 'sending'",
+                "update attempts set receipt = ?3, lease_until = ?4 where id = ?1 and token = ?2 and state = 'sending' \
+                 and cancel_asked is null",
                 params![a.id.0, a.token, receipt, now + LEASE],
+            )?;
+            Ok(n == 1)
+        })
+    }
+
+    /// Right before what was typed is sent. False: it was taken back, or is to be cancelled. Whoever cancels it from here on
+    /// waits for what becomes of it.
+    pub fn may_send(&mut self, a: &OpenAttempt, now: Ms) -> anyhow::Result<bool> {
+        self.write(|tx| {
+            let n = tx.execute(
+                "update attempts set lease_until = ?3 where id = ?1 and token = ?2 and state = 'sending' \
+                 and cancel_asked is null",
+                params![a.id.0, a.token, now + LEASE],
+            )?;
+            Ok(n == 1)
+        })
+    }
+
+    /// Claims a turn's end, which takes long to judge. False: somebody else has it, or it has ended.
+    pub fn take_end(&mut self, a: &OpenAttempt, owner: &Process) -> anyhow::Result<bool> {
+        let old = a.owner.as_ref().map(ToString::to_string);
+        self.write(|tx| {
+            let n = tx.execute(
+                "update attempts set owner = ?3 where id = ?1 and token = ?2 and owner is ?4 \
+                 and state in ('running', 'waiting', 'unknown')",
+                params![a.id.0, a.token, owner.to_string(), old],
             )?;
             Ok(n == 1)
         })
@@ -116,6 +143,13 @@ impl Store {
             )?;
             Ok(())
         })
+    }
+
+    /// When the next attempt was claimed that was pasted in the same session.
+    pub fn next_claim(&self, a: &OpenAttempt) -> anyhow::Result<Option<Ms>> {
+        let sql = "select min(claimed_at) from attempts where session_id = ?1 and id > ?2 and receipt is not null";
+        let session = a.session.map(|s| s.0);
+        Ok(self.db.query_row(sql, params![session, a.id.0], |r| r.get(0))?)
     }
 
     /// Of the last attempt in a session that was in a live client: the agent's own session, the task with its group, and
