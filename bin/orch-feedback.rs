@@ -61,7 +61,8 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     let bound = feedback::bind(&mut store, &Address { task: args.task, attempt: args.attempt })?;
     let mut out = io::stdout();
     let tee = args.tee.then_some(&mut out as &mut dyn io::Write);
-    let fed = feedback::feed(&mut store, &config, &bound, args.watch, args.accept, io::stdin(), tee)?;
+    let fed =
+        feedback::feed(&mut store, &config, &bound, args.watch, args.accept, io::stdin(), tee)?;
     if let Some(why) = bound.refused {
         cli::warn(env!("CARGO_BIN_NAME"), &format!("refused: {why}"));
         return Ok(Answer::No);

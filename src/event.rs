@@ -347,4 +347,3 @@ pub fn last_turn(events: &[Event]) -> Option<&End> {
     });
     last.flatten()
 }
-

@@ -45,7 +45,9 @@ pub fn why(store: &Store, id: TaskId, now: Ms) -> anyhow::Result<Vec<String>> {
         }
         lines.push(line);
     }
-    lines.extend(asks.map(|s| format!("remedy: orch-ctl answer {s}, then orch-ctl answer {s} yes|no|N")));
+    lines.extend(
+        asks.map(|s| format!("remedy: orch-ctl answer {s}, then orch-ctl answer {s} yes|no|N")),
+    );
     lines.extend(remedy(task.state, id));
     Ok(lines)
 }

@@ -11,8 +11,8 @@ use anyhow::{Context as _, bail};
 use rustix::process::Signal;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::session::{Incarnation, Row};
 use crate::proc;
+use crate::session::{Incarnation, Row};
 use crate::when::Ms;
 
 /// How long a server may take for one answer.
@@ -367,11 +367,11 @@ impl Tmux {
 
     /// Ends what runs in a pane and starts a program there, in a directory. False: see `on`.
     pub fn respawn(&self, to: &Incarnation, dir: &str, argv: &[String]) -> anyhow::Result<bool> {
-        // tmux expands formats in it, commands too
-        let dir = quoted(&dir.replace('#', "##"));
-        let argv: Vec<String> = argv.iter().map(|a| quoted(a)).collect();
-        let start =
-            format!("respawn-pane -k -c {dir} -t {} -- {}", quoted(&to.pane_id), argv.join(" "));
+        // tmux would expand formats in its -c
+        let there = r#"cd -- "$0" && exec "$@""#;
+        let words = ["sh", "-c", there, dir].into_iter().chain(argv.iter().map(String::as_str));
+        let words: Vec<String> = words.map(quoted).collect();
+        let start = format!("respawn-pane -k -t {} -- {}", quoted(&to.pane_id), words.join(" "));
         self.on(to, &[], &start, "", "")
     }
 

@@ -327,7 +327,9 @@ fn verbatim_in_the_pane_of_an_open_attempt_the_pipe_needs_no_name() {
     // an attempt that ended without an outcome leaves its task unknown, and its pane open to late evidence
     lab.w.script("silent", "#!/bin/sh\nexit 0\n");
     let silent = lab.w.text("silent");
-    lab.w.config(&format!("[provider.quiet]\ncommand = ['{silent}']\ncontent = 'stdin'\nformat = 'claude'\n"));
+    lab.w.config(&format!(
+        "[provider.quiet]\ncommand = ['{silent}']\ncontent = 'stdin'\nformat = 'claude'\n"
+    ));
     let dir = lab.repo.to_str().expect("UTF-8");
     let id = lab.w.enqueue(&["--provider", "quiet", "--dir", dir, "say something"]);
     lab.w.assign();

@@ -159,7 +159,8 @@ fn an_answer_that_shows_its_prompt_or_fills_the_screen_is_whole() {
 fn odd_directories_and_models_are_no_formats_of_tmux_and_no_code() {
     let b = Bench::new();
     let ran = b.w.path("ran");
-    let odd = b.w.path(&format!("it's #(touch {0}) %H #H #[fg=red] \"$(touch {0})\" ;x", ran.display()));
+    let odd =
+        b.w.path(&format!("it's #(touch {0}) %H #H #[fg=red] \"$(touch {0})\" ;x", ran.display()));
     let (config, dir) = (odd.join("config"), odd.join("proj"));
     std::fs::create_dir_all(config.join("orch")).expect("directories");
     std::fs::create_dir_all(&dir).expect("a directory");

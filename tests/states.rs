@@ -125,9 +125,11 @@ fn masquerade(w: &World, name: &str, text: &str) -> String {
 #[test]
 fn a_screen_that_no_rule_knows_is_noted_once_and_the_doctor_counts_it() {
     let w = World::new();
-    w.config("[provider.odd]\ncommand = ['odd-agent']\ncontent = 'stdin'\nformat = 'text'\n\
+    w.config(
+        "[provider.odd]\ncommand = ['odd-agent']\ncontent = 'stdin'\nformat = 'text'\n\
               [provider.odd.live]\nprocesses = ['odd-agent']\nprompt = '^@ (.*)$'\n\
-              [[provider.odd.live.screen]]\nname = 'composer'\nstate = 'idle'\ncomposer = true\n");
+              [[provider.odd.live.screen]]\nname = 'composer'\nstate = 'idle'\ncomposer = true\n",
+    );
     masquerade(&w, "odd-agent", "something \\033[1mnobody\\033[0m knows\\n");
     w.ok("orch-ctx", &["adopt", "fake"]);
     let state = || w.ctx("fake")["state"].clone();

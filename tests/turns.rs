@@ -425,9 +425,9 @@ fn a_client_that_was_started_in_a_shell_is_one_too_and_its_end_is_not_the_panes(
         b.world.await_state(&id, "completed");
         let cut = b.submitted(kind, "STUB:slow 30");
         b.stub.await_prompts(2);
-        let client = b
-            .world
-            .sql("select json_extract(receipt, '$.client.pid') from attempts order by id desc limit 1");
+        let client = b.world.sql(
+            "select json_extract(receipt, '$.client.pid') from attempts order by id desc limit 1",
+        );
         let pid = client.trim().to_owned();
         assert!(b.world.command("kill").args(["-KILL", &pid]).status().expect("kill").success());
         b.world.assign_until(&cut, "queued");

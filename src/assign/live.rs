@@ -88,8 +88,19 @@ pub fn hand_over(
     }
     let tmux = Tmux::at(&session.incarnation.socket);
     let session = session.clone();
-    let mut d =
-        Delivery { store, config, session, profile, live, a, task, tmux, client: None, touched: None, trust_dir };
+    let mut d = Delivery {
+        store,
+        config,
+        session,
+        profile,
+        live,
+        a,
+        task,
+        tmux,
+        client: None,
+        touched: None,
+        trust_dir,
+    };
     match d.run() {
         Ok(()) => Ok(Handed::Submitted),
         Err(Stop::Refused(why)) => Ok(Handed::Not(why)),
@@ -222,9 +233,10 @@ impl Delivery<'_> {
     /// The client and the pane as they are when the delivery begins: they have to stay so.
     fn first_look(&mut self) -> Result<Seen, Stop> {
         let seen = sync::glance(&self.session, self.config)?;
-        let client = seen.as_ref().and_then(|s| s.agent.as_ref()).filter(|now| {
-            self.session.agent.as_ref().is_some_and(|a| a.provider == now.provider)
-        });
+        let client = seen
+            .as_ref()
+            .and_then(|s| s.agent.as_ref())
+            .filter(|now| self.session.agent.as_ref().is_some_and(|a| a.provider == now.provider));
         self.client = client.and_then(|a| a.process.clone());
         if seen.is_some() && self.client.is_none() {
             return Err(Stop::Refused("the client has ended".into()));

@@ -25,7 +25,14 @@ pub fn reap(store: &mut Store, config: &Config, now: Ms) -> anyhow::Result<Vec<V
         match look_after(store, config, &a, now) {
             Ok(None) => {}
             Ok(Some((to, why))) => {
-                store.note("reaped", Some(&a), None, None, json!({"to": to, "reason": why}), now)?;
+                store.note(
+                    "reaped",
+                    Some(&a),
+                    None,
+                    None,
+                    json!({"to": to, "reason": why}),
+                    now,
+                )?;
                 done.push(json!({"did": "reaped", "attempt": a.name.to_string(), "task": a.name.task, "to": to, "reason": why}));
             }
             // one that cannot be looked after is not in the way of the others

@@ -248,7 +248,8 @@ pub fn has_prompt(
     lead: &str,
     text: &str,
 ) -> Option<u64> {
-    let meant = |p: &Prompt| p.time.is_none_or(|t| time.contains(&t)) && is_prompt(&p.text, lead, text);
+    let meant =
+        |p: &Prompt| p.time.is_none_or(|t| time.contains(&t)) && is_prompt(&p.text, lead, text);
     prompts(path, from).into_iter().find(meant).map(|p| p.at)
 }
 

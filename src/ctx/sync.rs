@@ -62,7 +62,9 @@ pub fn sync(
                     listings.insert(socket.clone(), l);
                 }
                 Ok(None) => {}
-                Err(e) => drop(silent.insert(socket.clone(), crate::clean::line(&format!("{e:#}")))),
+                Err(e) => {
+                    drop(silent.insert(socket.clone(), crate::clean::line(&format!("{e:#}"))))
+                }
             }
         }
     }
@@ -233,9 +235,9 @@ fn see_agent(seen: &mut Seen, client: &Client, pane: &Pane, m: &Material) {
     let hindered = verdict.condition.is_at_rest().then(|| hindrance(pane)).flatten().or_else(
         || match &verdict.composer {
             _ if !verdict.condition.is_at_rest() => None,
-            _ if verdict.background => {
-                Some("what it has started runs on in the background: no end could be told".to_owned())
-            }
+            _ if verdict.background => Some(
+                "what it has started runs on in the background: no end could be told".to_owned(),
+            ),
             None => Some("its composer is not to be seen".to_owned()),
             Some(t) if t.is_empty() => None,
             Some(t) => Some(format!("a draft stands in its composer: {:?}", crate::clean::line(t))),

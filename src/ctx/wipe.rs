@@ -17,7 +17,10 @@ const SETTLE: Duration = Duration::from_millis(30);
 /// What stands in the composer then.
 pub enum Wiped {
     /// Nothing; whether that is our doing.
-    Empty { by_us: bool, seen: Box<Seen> },
+    Empty {
+        by_us: bool,
+        seen: Box<Seen>,
+    },
     /// What is not ours, or what somebody at the pane has in hand: left alone.
     Left,
     /// It takes no keys, or they do nothing.

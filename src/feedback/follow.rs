@@ -119,7 +119,10 @@ impl Turn<'_> {
         let Some(from) = self.typed_at(&record, from)? else { return Ok(false) };
         // while the session works for another attempt, this one has to wait
         let others = self.store.open_attempts()?;
-        if others.iter().any(|o| o.id != self.a.id && o.session == self.a.session && o.state != State::Unknown) {
+        if others
+            .iter()
+            .any(|o| o.id != self.a.id && o.session == self.a.session && o.state != State::Unknown)
+        {
             return Ok(false);
         }
         let receipt = Receipt {
@@ -164,8 +167,7 @@ impl Turn<'_> {
             (_, Some(end)) if !is_interrupt(&end) => Ok(end),
             (Some(why), _) => Err((Verdict::Failed, why)),
             (None, end) => {
-                let rested =
-                    seen.since.or(a.started_at).is_none_or(|t| self.now - t > PATIENCE);
+                let rested = seen.since.or(a.started_at).is_none_or(|t| self.now - t > PATIENCE);
                 if end.is_none() && !rested {
                     return Ok(None);
                 }
@@ -309,14 +311,17 @@ impl Turn<'_> {
     fn turn_of(&mut self, path: &str, from: u64) -> anyhow::Result<Option<End>> {
         let format = self.config.profile(&self.task.provider)?.format;
         let until = match self.store.next_claim(self.a)? {
-            Some(t) => live::prompts(path, from).into_iter().find(|p| p.time.is_some_and(|x| x >= t)),
+            Some(t) => {
+                live::prompts(path, from).into_iter().find(|p| p.time.is_some_and(|x| x >= t))
+            }
             None => None,
         };
         let Some(events) = read(path, from, until.map(|p| p.at), format) else { return Ok(None) };
         let lines: Vec<_> = events.iter().map(|e| kept(e, Standing::Owner, None)).collect();
         // the same lines have the same numbers: what was kept before is not kept again
         self.store.record(self.a, &format!("record:{from}"), &lines, self.now)?;
-        let is_prompt = |e: &&Event| matches!(&e.body, Body::Message { role, .. } if role == "user");
+        let is_prompt =
+            |e: &&Event| matches!(&e.body, Body::Message { role, .. } if role == "user");
         let mixed = events.iter().filter(is_prompt).count() > 1;
         let mut end = event::last_turn(&events).cloned();
         if let Some(end) = end.as_mut().filter(|_| mixed) {

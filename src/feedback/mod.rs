@@ -169,7 +169,11 @@ fn verify(
         looked = Instant::now();
         // a database that is busy is asked again
         let a = store.attempt(a.name).ok()??;
-        if a.state.is_open() { follow::overdue(&a, task, when::now()) } else { Some("ended".into()) }
+        if a.state.is_open() {
+            follow::overdue(&a, task, when::now())
+        } else {
+            Some("ended".into())
+        }
     };
     establish::run_in(&task.context, config, command, &[], stop)
 }
