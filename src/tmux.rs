@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -124,21 +123,20 @@ impl Tmux {
             _ => anyhow::Error::from(e).context("tmux"),
         })?;
         let pid = i64::from(child.id());
-        let (done, over) = std::sync::mpsc::channel::<()>();
-        let guard = std::thread::spawn(move || {
-            let late = over.recv_timeout(ANSWER) == Err(RecvTimeoutError::Timeout);
-            if late {
-                proc::signal(pid, Signal::KILL);
-            }
-            late
+        let mut stdin = child.stdin.take().context("tmux")?;
+        let input = input.to_owned();
+        let (tell, told) = std::sync::mpsc::channel();
+        // a server that hangs has the client's own output in hand, so that this may stay there for ever
+        std::thread::spawn(move || {
+            let written = stdin.write_all(input.as_bytes());
+            drop(stdin);
+            let _ = tell.send((written, child.wait_with_output()));
         });
-        let written = child.stdin.take().context("tmux")?.write_all(input.as_bytes());
-        let out = child.wait_with_output().context("tmux");
-        drop(done);
-        if guard.join().unwrap_or(false) {
+        let Ok((written, out)) = told.recv_timeout(ANSWER) else {
+            proc::signal(pid, Signal::KILL);
             bail!("tmux: its server has not answered for {} s", ANSWER.as_secs());
-        }
-        let out = out?;
+        };
+        let out = out.context("tmux")?;
         // what it did not read of its input is told by its status
         written.or_else(|e| if out.status.success() { Err(e) } else { Ok(()) }).context("tmux")?;
         Ok(out)

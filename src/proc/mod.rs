@@ -196,9 +196,13 @@ pub fn on_path(program: &str) -> bool {
 pub fn stop_for_test(_: &str) {}
 
 /// Where tests end this process by a signal of its own, to see that nothing is lost at that step. Not in a release.
-/// `ORCH_TEST_KILL=STEP@FILE`: once, by taking the file away.
+/// `ORCH_TEST_KILL=STEP@FILE`: once, by taking the file away. `ORCH_TEST_STOP=STEP`: it is stopped there.
 #[cfg(debug_assertions)]
 pub fn stop_for_test(step: &str) {
+    // until the test lets it go on
+    if std::env::var("ORCH_TEST_STOP").is_ok_and(|wanted| wanted == step) {
+        signal(i64::from(std::process::id()), rustix::process::Signal::STOP);
+    }
     let Ok(wanted) = std::env::var("ORCH_TEST_KILL") else { return };
     let meant = match wanted.split_once('@') {
         Some((s, file)) => s == step && std::fs::remove_file(file).is_ok(),

@@ -118,6 +118,23 @@ impl World {
         lines(&ran.stdout)
     }
 
+    /// A pass that is stopped at a step of its own; what is done meanwhile; then it goes on. What it did.
+    pub fn assign_stopped_at<T>(&self, step: &str, act: impl FnOnce() -> T) -> (Vec<Value>, T) {
+        let mut c = self.command(bin_dir().join("orch-assign"));
+        let child = c.env("ORCH_TEST_STOP", step).stdout(Stdio::piped()).spawn().expect("runs");
+        let stat = format!("/proc/{}/stat", child.id());
+        until("the pass to stop", || {
+            let stat = std::fs::read_to_string(&stat).unwrap_or_default();
+            let state = stat.rsplit(") ").next().unwrap_or_default().to_owned();
+            if state.starts_with('T') { Ok(()) } else { Err(state) }
+        });
+        let told = act();
+        let goes_on = Command::new("kill").args(["-CONT", &child.id().to_string()]).status();
+        assert!(goes_on.expect("kill").success());
+        let out = child.wait_with_output().expect("ends");
+        (lines(&String::from_utf8_lossy(&out.stdout)), told)
+    }
+
     /// Passes until the task is in that state, as cron would.
     pub fn assign_until(&self, id: &str, state: &str) -> Value {
         until(&format!("task {id} to be {state}"), || {
@@ -213,7 +230,7 @@ impl World {
     pub fn await_idle(&self, name: &str) {
         until(&format!("{name} to be idle"), || {
             let c = self.ctx(name);
-            if c["state"] == "idle" { Ok(()) } else { Err(c.to_string()) }
+            if c["state"] == "idle" { Ok(()) } else { Err(format!("{c}\n{}", self.screen(name))) }
         });
     }
 
