@@ -86,7 +86,7 @@ fn hook(db: Option<&Path>) -> anyhow::Result<Answer> {
     if let Some(mut store) = Store::open_existing(db)?
         && let Some(attempt) = feedback::hook(&mut store, &input)?
     {
-        feedback::follow(&mut store, &Config::load()?, &attempt, when::now())?;
+        feedback::follow(&mut store, &Config::load()?, &attempt, false, when::now())?;
     }
     Ok(Answer::Yes)
 }

@@ -130,7 +130,7 @@ fn interrupt(store: &mut Store, open: &OpenAttempt, why: &str) -> anyhow::Result
             Sending if a.owner.as_ref().is_some_and(proc::is_alive) => {}
             Sending => drop(store.doubt(&a, "the pass that delivered it was killed", now)?),
             _ => {
-                let moved = feedback::follow(store, &config, &a, now)?;
+                let moved = feedback::follow(store, &config, &a, false, now)?;
                 // no late evidence that it was ever taken
                 if a.state == Unknown && moved.is_none() && store.cancel(&a, why, now)? {
                     return Ok(());

@@ -30,8 +30,11 @@ impl Bench {
     }
 
     fn adopted(&self, kind: Kind) -> Live<'_> {
-        let live =
-            Live::ready(&self.world, &self.stub, kind, kind.name(), &self.dir, &Setup::default());
+        self.adopted_with(kind, &Setup::default())
+    }
+
+    fn adopted_with(&self, kind: Kind, setup: &Setup) -> Live<'_> {
+        let live = Live::ready(&self.world, &self.stub, kind, kind.name(), &self.dir, setup);
         self.world.ok("orch-ctx", &["adopt", kind.name()]);
         self.world.await_idle(kind.name());
         live
@@ -160,9 +163,22 @@ fn a_permission_waits_for_a_person_and_goes_on_when_it_is_answered() {
         let id = b.submitted(kind, &format!("STUB:{directive} touch {}", made.display()));
         let t = b.world.await_state(&id, "waiting");
         assert!(t["reason"].as_str().is_some_and(|r| r.starts_with("permission")), "{t}");
+        until("what is asked to be known everywhere", || {
+            let reason = b.world.task(&id)["reason"].to_string();
+            if reason.contains("touch") { Ok(()) } else { Err(reason) }
+        });
+        let why = b.world.ok("orch-ls", &["--why", &id]);
+        assert!(why.contains(&format!("orch-ctl answer {}", kind.name())), "{why}");
         assert!(!made.exists());
         assert_eq!(b.world.ctx(kind.name())["state"], "waiting");
-        b.world.ok("orch-ctl", &["answer", kind.name(), "yes"]);
+        let asked = b.world.json("orch-ctl", &["answer", kind.name()]).remove(0);
+        assert!(asked["question"].to_string().contains("touch"), "{asked}");
+        assert!(asked["options"]["1"].to_string().contains("Yes"), "{asked}");
+        let id_of = asked["asked"].as_str().expect("an id");
+        let other = b.world.run("orch-ctl", &["answer", kind.name(), "yes", "--asked", "000000"]);
+        assert!(other.code == 2 && other.stderr.contains("something else"), "{}", other.stderr);
+        assert!(!made.exists());
+        b.world.ok("orch-ctl", &["answer", kind.name(), "yes", "--asked", id_of]);
         let t = b.world.await_state(&id, "completed");
         assert_eq!(t["evidence"], "protocol", "{t}");
         assert!(made.exists());
@@ -302,6 +318,136 @@ fn a_background_task_is_not_the_end() {
         std::thread::sleep(Duration::from_millis(100));
     }
     assert!(done.exists(), "it was completed while its background task ran");
+}
+
+/// A server that the agent has left running never ends by itself.
+#[test]
+fn what_runs_on_in_the_background_does_not_keep_a_task_from_its_end() {
+    for kind in BOTH {
+        for by in ["cancel", "timeout"] {
+            let Some(b) = Bench::new(kind) else { return };
+            // its sandbox is not to be had everywhere
+            let free: &[&str] = match kind {
+                Kind::Claude => &[],
+                Kind::Codex => &["--sandbox", "danger-full-access"],
+            };
+            let setup = Setup { args: free, ..Setup::default() };
+            let _live = b.adopted_with(kind, &setup);
+            let limit = if by == "timeout" { "12s" } else { "1h" };
+            let content = "STUB:background sleep 600";
+            let args =
+                ["--provider", kind.name(), "--timeout", limit, "--max-attempts", "1", content];
+            let id = b.world.enqueue(&args);
+            b.world.assign();
+            until("the client to rest", || {
+                if b.world.state(&id) == "waiting" {
+                    b.world.run("orch-ctl", &["answer", kind.name(), "yes"]);
+                }
+                let m = b.world.json("orch-ctx", &["explain", kind.name()]).remove(0);
+                let rests = m["state"] == "idle" && m["background"] == true;
+                if rests { Ok(()) } else { Err(format!("{m} {}", b.world.screen(kind.name()))) }
+            });
+            if by == "timeout" {
+                let t = b.world.await_state(&id, "failed");
+                assert!(t["reason"].to_string().contains("timed out"), "{t}");
+            } else {
+                assert_eq!(b.world.state(&id), "running");
+                b.world.ok("orch-ctl", &["cancel", &id]);
+                assert_eq!(b.world.state(&id), "cancelled");
+            }
+            // no task is given to a client whose end could not be told
+            let next = b.task(kind, "STUB:ok next");
+            b.world.assign();
+            assert_eq!(b.world.state(&next), "queued");
+        }
+    }
+}
+
+/// Interrupted before its first word, the client gives the prompt back.
+#[test]
+fn a_prompt_that_comes_back_is_not_left_in_the_composer() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let live = b.adopted(kind);
+        let id = b.submitted(kind, "STUB:hang 30");
+        b.stub.await_prompts(1);
+        b.world.ok("orch-ctl", &["cancel", &id]);
+        b.world.await_idle(kind.name());
+        assert!(live.has_prompt(&live.screen()));
+        let next = b.task(kind, "STUB:ok next");
+        b.world.assign_until(&next, "completed");
+    }
+}
+
+#[test]
+fn an_end_is_verified_once_whoever_looks_and_not_for_ever() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let _live = b.adopted(kind);
+        let runs = b.world.path("runs");
+        let verify = |rest: &str| format!("echo run >>{}; {rest}", runs.display());
+        let args = ["--provider", kind.name(), "--verify", &verify("sleep 2"), "STUB:ok one"];
+        let id = b.world.enqueue(&args);
+        b.world.assign_until(&id, "completed");
+        b.world.await_quiet();
+        assert_eq!(std::fs::read_to_string(&runs).expect("runs"), "run\n");
+        let args = ["--provider", kind.name(), "--verify", &verify("sleep 600"), "STUB:ok two"];
+        let id = b.world.enqueue(&args);
+        until("the verification to run", || {
+            b.world.run("orch-assign", &["--session", kind.name()]);
+            let text = std::fs::read_to_string(&runs).expect("runs");
+            if text == "run\nrun\n" { Ok(()) } else { Err(text) }
+        });
+        b.world.ok("orch-ctl", &["cancel", &id]);
+        assert_eq!(b.world.state(&id), "cancelled");
+        assert_eq!(std::fs::read_to_string(&runs).expect("runs"), "run\nrun\n");
+    }
+}
+
+/// The tool outlives the client: nothing is done again while it runs.
+#[test]
+fn a_client_that_is_killed_leaves_its_task_unknown_until_its_tools_have_ended() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let live = b.adopted(kind);
+        let on = b.dir.join("on");
+        let directive = if kind == Kind::Claude { "bash" } else { "esc" };
+        let id = b.submitted(
+            kind,
+            &format!(
+                "STUB:{directive} touch {0}; while [ -e {0} ]; do sleep 0.1; done",
+                on.display()
+            ),
+        );
+        b.world.await_state(&id, "waiting");
+        b.world.ok("orch-ctl", &["answer", kind.name(), "yes"]);
+        until("the tool to run", || if on.exists() { Ok(()) } else { Err(live.screen()) });
+        let client = "select json_extract(receipt, '$.client.pid') from attempts";
+        let pid = b.world.sql(client).trim().to_owned();
+        assert!(b.world.command("kill").args(["-KILL", &pid]).status().expect("kill").success());
+        let t = b.world.assign_until(&id, "unknown");
+        assert!(t["reason"].to_string().contains("still running"), "{t}");
+        std::fs::remove_file(&on).expect("removed");
+        let t = b.world.assign_until(&id, "queued");
+        assert_eq!(b.attempt(&id)["state"], "lost", "{t}");
+    }
+}
+
+/// Without its own server Codex leaves its conversation to a daemon that all of the user's clients share.
+#[test]
+fn a_codex_with_a_daemon_is_told_from_one_that_can_be_followed() {
+    let Some(b) = Bench::new(Kind::Codex) else { return };
+    let setup = Setup { daemon: true, ..Setup::default() };
+    let live = Live::ready(&b.world, &b.stub, Kind::Codex, "codex", &b.dir, &setup);
+    b.world.ok("orch-ctx", &["adopt", "codex"]);
+    let id = b.task(Kind::Codex, "STUB:ok never");
+    let told = until("the daemon to be seen", || {
+        let c = b.world.ctx("codex");
+        if c["why"].to_string().contains("--no-daemon") { Ok(c) } else { Err(c.to_string()) }
+    });
+    b.world.assign();
+    assert_eq!((b.world.state(&id), &told["state"]), ("queued".into(), &"blocked".into()));
+    live.end_all();
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub struct Choice {
 /// What is asked, and what can be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Menu {
-    /// The rows above the options, back to the last rule or blank start of the screen.
+    /// The rows above the options, back to the last rule across the screen, twenty at most.
     pub question: String,
     pub choices: Vec<Choice>,
 }
@@ -62,8 +62,9 @@ pub fn read(s: &Screen) -> Option<Menu> {
         return None;
     }
     let top = choices.first().map_or(at, |(i, _)| *i);
-    let above = rows[..top].iter().rev().take_while(|r| !is_rule(r)).take(20);
-    let mut question: Vec<&str> = above.map(|r| r.trim()).filter(|r| !r.is_empty()).collect();
+    let above = rows[..top].iter().rev().take_while(|r| !is_rule(r, "─━▔═-")).take(20);
+    let worded = |r: &&str| !r.is_empty() && !is_rule(r, "╌");
+    let mut question: Vec<&str> = above.map(|r| r.trim()).filter(worded).collect();
     question.reverse();
     Some(Menu {
         question: question.join("\n"),
@@ -87,9 +88,10 @@ fn number(text: &str) -> Option<(usize, &str)> {
     Some((n.parse().ok()?, text.trim()))
 }
 
-fn is_rule(row: &str) -> bool {
+/// A line across the screen: dashed ones stand within a question.
+fn is_rule(row: &str, drawn: &str) -> bool {
     let row = row.trim();
-    row.chars().count() >= 10 && row.chars().all(|c| "─━▔╌═-".contains(c))
+    row.chars().count() >= 10 && row.chars().all(|c| drawn.contains(c))
 }
 
 impl Menu {
@@ -130,7 +132,7 @@ mod tests {
     #[test]
     fn numbered_options_are_the_last_run_from_one() {
         let m = read(&screen(
-            "❯ 1. an old prompt\n────────────\n Bash command\n\n   touch q\n Do you want to proceed?\n ❯ 1. Yes\n   2. Yes, and don't ask again\n   3. No\n\n Esc to cancel",
+            "❯ 1. an old prompt\n────────────\n Bash command\n╌╌╌╌╌╌╌╌╌╌╌╌\n   touch q\n╌╌╌╌╌╌╌╌╌╌╌╌\n Do you want to proceed?\n ❯ 1. Yes\n   2. Yes, and don't ask again\n   3. No\n\n Esc to cancel",
         ))
         .expect("a menu");
         assert_eq!(m.question, "Bash command\ntouch q\nDo you want to proceed?");

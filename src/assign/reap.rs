@@ -53,7 +53,7 @@ fn look_after(
 ) -> anyhow::Result<Option<(&'static str, String)>> {
     match a.state {
         State::Sending if a.receipt.is_some() => doubt(store, a, now),
-        _ if a.receipt.is_some() => feedback::follow(store, config, a, now),
+        _ if a.receipt.is_some() => feedback::follow(store, config, a, false, now),
         State::Claimed | State::Sending => take_back(store, a, now),
         State::Running => bury(store, config, a, now),
         State::Unknown if a.orphaned => bury(store, config, a, now),

@@ -117,6 +117,10 @@ pub fn feed(
             passed_on.clear();
         }
         if over {
+            if watch {
+                // whatever there is to see without the pane's output
+                goes_on(store, config, &bound.attempt)?;
+            }
             break;
         }
     }
@@ -141,7 +145,7 @@ fn goes_on(store: &mut Store, config: &Config, a: &OpenAttempt) -> anyhow::Resul
     let Some(a) = store.attempt(a.name)? else { return Ok(false) };
     let goes_on = matches!(a.state, State::Sending | State::Running | State::Waiting);
     if goes_on {
-        follow(store, config, &a, when::now())?;
+        follow(store, config, &a, true, when::now())?;
     }
     Ok(goes_on)
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use anyhow::Context as _;
 
-use super::{Ending, close, judge, kept, verify};
+use super::{Ending, close, judge, kept, verify, watcher};
 use crate::agent::rules::Reader;
 use crate::attempt::{Receipt, State};
 use crate::config::Config;
@@ -33,17 +33,19 @@ struct Turn<'a> {
     receipt: &'a Receipt,
     task: Task,
     session: Session,
+    patient: bool,
     now: Ms,
 }
 
 /// Where an attempt was moved, and why.
 type Moved = Option<(&'static str, String)>;
 
-/// One look at an attempt in a live client.
+/// One look at an attempt in a live client. Who is `patient` runs its verification, the others have that done.
 pub fn follow(
     store: &mut Store,
     config: &Config,
     a: &OpenAttempt,
+    patient: bool,
     now: Ms,
 ) -> anyhow::Result<Moved> {
     let Some(receipt) = &a.receipt else { return Ok(None) };
@@ -52,7 +54,7 @@ pub fn follow(
         return Ok(None);
     };
     let task = store.need_task(a.name.task)?;
-    Turn { store, config, a, receipt, task, session, now }.look()
+    Turn { store, config, a, receipt, task, session, patient, now }.look()
 }
 
 /// Why the turn is to be ended.
@@ -287,11 +289,19 @@ impl Turn<'_> {
     /// An end on the record, and whether the task's verification agrees: one looker runs that, the others wait for it.
     fn believe(&mut self, end: End) -> anyhow::Result<Moved> {
         let (a, own) = (self.a, proc::own());
-        if self.task.verify.is_some()
-            && (a.owner.as_ref().is_some_and(|o| *o != own && proc::is_alive(o))
-                || !self.store.take_end(a, &own)?)
-        {
-            return Ok(None);
+        if self.task.verify.is_some() {
+            if a.owner.as_ref().is_some_and(|o| *o != own && proc::is_alive(o)) {
+                return Ok(None);
+            }
+            if !self.patient {
+                // a watch that has nothing to read looks once
+                let (program, args) = watcher(self.store, a)?;
+                proc::spawn_detached(&program, &args).context("orch-feedback")?;
+                return Ok(None);
+            }
+            if !self.store.take_end(a, &own)? {
+                return Ok(None);
+            }
         }
         let (store, config, task) = (&*self.store, self.config, &self.task);
         let verify = |command: &str| verify(store, config, a, task, command);

@@ -8,6 +8,7 @@ pub use bind::{Address, Bound, bind};
 pub use feed::{Fed, feed};
 pub use follow::follow;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -123,25 +124,30 @@ pub fn watch(store: &mut Store, a: &OpenAttempt) -> anyhow::Result<()> {
     store.note("watch", Some(a), None, a.session, body, when::now())
 }
 
+/// The program that follows an attempt, and its arguments.
+fn watcher(store: &Store, a: &OpenAttempt) -> anyhow::Result<(PathBuf, Vec<String>)> {
+    let db = store.path().to_str().context("database path: not UTF-8")?.to_owned();
+    let of = [a.name.task.to_string(), "--attempt".into(), a.name.number.to_string()];
+    let args = ["--watch".into(), "--db".into(), db, "--task".into()].into_iter().chain(of);
+    Ok((proc::sibling("orch-feedback")?, args.collect()))
+}
+
 fn put_on(store: &Store, a: &OpenAttempt) -> anyhow::Result<bool> {
     let i = a.incarnation.as_ref().context("no pane")?;
-    let program = |name: &str| -> anyhow::Result<String> {
-        let path = proc::sibling(name)?;
-        Ok(quote::word(path.to_str().context("own path: not UTF-8")?))
+    let line = |program: &Path, args: &[String]| -> anyhow::Result<String> {
+        let program = program.to_str().context("own path: not UTF-8")?;
+        let words = std::iter::once(program).chain(args.iter().map(String::as_str));
+        Ok(words.map(quote::word).collect::<Vec<_>>().join(" "))
     };
-    let db = quote::word(store.path().to_str().context("database path: not UTF-8")?);
+    let extract = ["--format", "tty", "--only", "turn_end,permission_request"].map(str::to_owned);
+    let extract = line(&proc::sibling("orch-extract")?, &extract)?;
+    let (program, args) = watcher(store, a)?;
     // the server's environment is not this one: the same profiles must hold there
     let config = match std::env::var("XDG_CONFIG_HOME") {
         Ok(dir) if !dir.is_empty() => format!("XDG_CONFIG_HOME={} ", quote::word(&dir)),
         _ => String::new(),
     };
-    let command = format!(
-        "exec {} --format tty --only turn_end,permission_request | {config}{} --watch --db {db} --task {} --attempt {}",
-        program("orch-extract")?,
-        program("orch-feedback")?,
-        a.name.task,
-        a.name.number
-    );
+    let command = format!("exec {extract} | {config}{}", line(&program, &args)?);
     let (tmux, begun) = (Tmux::at(&i.socket), Instant::now());
     // the watch of the turn before takes itself off at its next look
     while begun.elapsed() < 3 * LOOK {
@@ -207,10 +213,7 @@ pub fn hook(store: &mut Store, input: &[u8]) -> anyhow::Result<Option<OpenAttemp
     let stream = format!("hook:{now}:{}", std::process::id());
     let lines: Vec<Line> = events.iter().map(|e| kept(e, standing, None)).collect();
     store.record(&attempt, &stream, &lines, now)?;
-    let live = attempt.state.is_open() && attempt.receipt.is_some();
-    // the agent waits for its hook: a verification is not run in it
-    let now = live && store.need_task(attempt.name.task)?.verify.is_none();
-    Ok(now.then_some(attempt))
+    Ok(Some(attempt).filter(|a| a.state.is_open() && a.receipt.is_some()))
 }
 
 /// An event as it is kept, without the values that must not be written down.

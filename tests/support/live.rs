@@ -13,13 +13,15 @@ pub struct Setup<'a> {
     pub height: u16,
     /// Whether the directory is trusted beforehand; if not, a dialog comes up.
     pub trusted: bool,
+    /// Codex keeps its conversations in a daemon, which outlives it: see `end_all`.
+    pub daemon: bool,
     /// More arguments, after those that every client gets.
     pub args: &'a [&'a str],
 }
 
 impl Default for Setup<'_> {
     fn default() -> Self {
-        Setup { width: 120, height: 40, trusted: true, args: &[] }
+        Setup { width: 120, height: 40, trusted: true, daemon: false, args: &[] }
     }
 }
 
@@ -80,6 +82,7 @@ impl<'w> Live<'w> {
                 // the default would let a classifier answer, which the stub does not play
                 Kind::Claude => &["--permission-mode", "default"][..],
                 // the daemon would outlive the test
+                Kind::Codex if setup.daemon => &[],
                 Kind::Codex => &["--no-daemon"],
             }
             .iter()
@@ -195,5 +198,18 @@ impl<'w> Live<'w> {
     pub fn submit(&self, prompt: &str) {
         self.paste(prompt);
         self.key("Enter");
+    }
+
+    /// Ends everything that was started with this client's home.
+    pub fn end_all(&self) {
+        let home = format!("HOME={}", self.home.display());
+        for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
+            let environ = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            if environ.split(|b| *b == 0).any(|v| v == home.as_bytes()) {
+                let pid = entry.file_name().into_string().expect("a number");
+                // it may have ended by itself
+                let _ = self.world.command("kill").args(["-KILL", &pid]).output();
+            }
+        }
     }
 }
