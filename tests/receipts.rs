@@ -434,6 +434,64 @@ fn a_pass_killed_in_a_delivery_leaves_it_unknown_and_late_evidence_resolves_it()
     }
 }
 
+/// What is cancelled is not sent any more; what was sent already is interrupted.
+#[test]
+fn a_cancel_within_a_delivery_ends_it_whatever_was_typed() {
+    for kind in BOTH {
+        for step in ["claimed", "pasting", "pasted", "entered"] {
+            let Some(b) = Bench::new(kind) else { return };
+            let _live = b.adopted(kind);
+            let id = b.enqueue(kind, &[], "STUB:slow 20");
+            let cancel = || {
+                let mut c = b.world.command(crate::support::world::bin_dir().join("orch-ctl"));
+                c.args(["cancel", &id]).spawn().expect("runs")
+            };
+            let (did, mut cancel) = b.world.assign_stopped_at(step, || {
+                let cancel = cancel();
+                until("the cancel to be known", || {
+                    let sql = "select count(*) from attempts where cancel_asked is not null";
+                    match b.world.sql(sql).as_str() {
+                        "1" => Ok(()),
+                        other => Err(other.to_owned()),
+                    }
+                });
+                cancel
+            });
+            assert!(cancel.wait().expect("ends").success(), "{kind:?} {step}: {did:?}");
+            assert_eq!(b.world.state(&id), "cancelled", "{kind:?} {step}: {did:?}");
+            b.world.await_idle(kind.name());
+            let sent = if step == "entered" { 1 } else { 0 };
+            assert_eq!(b.stub.deliveries().len(), sent, "{kind:?} {step}: {did:?}");
+            // whatever was typed is gone
+            let next = b.enqueue(kind, &[], "STUB:ok next");
+            b.world.assign_until(&next, "completed");
+            assert_eq!(b.stub.deliveries().len(), sent + 1, "{kind:?} {step}");
+        }
+    }
+}
+
+/// The prompt of one is no evidence for the other.
+#[test]
+fn of_two_tasks_with_the_same_words_only_the_one_that_was_sent_has_been_done() {
+    for kind in BOTH {
+        let Some(b) = Bench::new(kind) else { return };
+        let _live = b.adopted(kind);
+        let first = b.enqueue(kind, &[], "STUB:slow 3");
+        killed_at(&b, "pasting");
+        b.world.assign_until(&first, "unknown");
+        let second = b.enqueue(kind, &[], "STUB:slow 3");
+        let other = b.world.enqueue(&["--provider", "shell", "printf other"]);
+        b.world.session("shell", "bash", &b.world.path("home"));
+        // passes go on with everything else
+        b.world.assign_until(&other, "completed");
+        b.world.assign_until(&second, "completed");
+        for _ in 0..3 {
+            b.world.assign();
+        }
+        assert_eq!((b.world.state(&first), b.stub.deliveries().len()), ("unknown".into(), 1));
+    }
+}
+
 /// Hands a megabyte over, and does something while it is on its way.
 fn while_pasted(b: &Bench, kind: Kind, act: impl FnOnce() + Send) -> String {
     let content = format!("{}the end", "a line of a megabyte that is on its way\n".repeat(26_000));

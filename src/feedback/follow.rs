@@ -275,12 +275,17 @@ impl Turn<'_> {
         let now = live::process_of(&self.tmux(), &i.pane_id).ok().flatten();
         let pane = now.filter(|(server, _)| *server == i.server_pid).map(|(_, pid)| pid);
         let begun = self.a.claimed_at;
+        let client = self.receipt.client.as_ref().map(|c| c.pid);
         let left = |s: &Survivor| {
-            let there = |p: i64| proc::ancestors(s.pid).contains(&p) || s.pid == p;
+            let above = proc::ancestors(s.pid);
+            // while its last threads end, a client is dead and its children's parent
+            let of_now = |p: i64| above.contains(&p) || s.pid == p;
+            let there = pane.is_some_and(of_now) && !client.is_some_and(|c| above.contains(&c));
             let since = proc::age(s.pid).map(|age| self.now - age);
-            !s.name.starts_with("orch-")
+            Some(s.pid) != client
+                && !s.name.starts_with("orch-")
                 && since.is_some_and(|t| t >= begun)
-                && !pane.is_some_and(there)
+                && !there
         };
         let all = proc::of_pane(&format!("{},{},", i.socket, i.server_pid), &i.pane_id);
         Ok(all.into_iter().filter(left).collect())
