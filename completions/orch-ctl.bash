@@ -119,12 +119,16 @@ _orch__ctl() {
             return 0
             ;;
         orch__subcmd__ctl__subcmd__answer)
-            opts="-h --db --help"
+            opts="-h --asked --db --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --asked)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --db)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

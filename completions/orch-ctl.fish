@@ -37,7 +37,7 @@ complete -c orch-ctl -n "__fish_orch_ctl_needs_command" -f -a "reassign" -d 'Bin
 complete -c orch-ctl -n "__fish_orch_ctl_needs_command" -f -a "priority" -d 'Change the priority of tasks'
 complete -c orch-ctl -n "__fish_orch_ctl_needs_command" -f -a "pause" -d 'Give sessions nothing more; what runs goes on'
 complete -c orch-ctl -n "__fish_orch_ctl_needs_command" -f -a "resume" -d 'Give paused sessions tasks again'
-complete -c orch-ctl -n "__fish_orch_ctl_needs_command" -f -a "answer" -d 'Answer what a live client asks; refused when it asks something else by then'
+complete -c orch-ctl -n "__fish_orch_ctl_needs_command" -f -a "answer" -d 'Answer what a live client asks; without a reply, print that'
 complete -c orch-ctl -n "__fish_orch_ctl_needs_command" -f -a "doctor" -d 'What is missing for cron or a shell to work here; exit 1 when something is'
 complete -c orch-ctl -n "__fish_orch_ctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand cancel" -l db -d 'The database' -r -F
@@ -63,6 +63,7 @@ complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand pause" -l db -d 'The d
 complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand pause" -s h -l help -d 'Print help'
 complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand resume" -l db -d 'The database' -r -F
 complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand resume" -s h -l help -d 'Print help'
+complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand answer" -l asked -d 'The question that is meant, as it was printed: refused when it asks something else by then' -r
 complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand answer" -l db -d 'The database' -r -F
 complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand answer" -s h -l help -d 'Print help'
 complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand doctor" -l db -d 'The database' -r -F
@@ -78,6 +79,6 @@ complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand help; and not __fish_s
 complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand help; and not __fish_seen_subcommand_from cancel retry complete fail hold release reassign priority pause resume answer doctor help" -f -a "priority" -d 'Change the priority of tasks'
 complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand help; and not __fish_seen_subcommand_from cancel retry complete fail hold release reassign priority pause resume answer doctor help" -f -a "pause" -d 'Give sessions nothing more; what runs goes on'
 complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand help; and not __fish_seen_subcommand_from cancel retry complete fail hold release reassign priority pause resume answer doctor help" -f -a "resume" -d 'Give paused sessions tasks again'
-complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand help; and not __fish_seen_subcommand_from cancel retry complete fail hold release reassign priority pause resume answer doctor help" -f -a "answer" -d 'Answer what a live client asks; refused when it asks something else by then'
+complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand help; and not __fish_seen_subcommand_from cancel retry complete fail hold release reassign priority pause resume answer doctor help" -f -a "answer" -d 'Answer what a live client asks; without a reply, print that'
 complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand help; and not __fish_seen_subcommand_from cancel retry complete fail hold release reassign priority pause resume answer doctor help" -f -a "doctor" -d 'What is missing for cron or a shell to work here; exit 1 when something is'
 complete -c orch-ctl -n "__fish_orch_ctl_using_subcommand help; and not __fish_seen_subcommand_from cancel retry complete fail hold release reassign priority pause resume answer doctor help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

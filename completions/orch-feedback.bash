@@ -23,7 +23,7 @@ _orch__feedback() {
 
     case "${cmd}" in
         orch__feedback)
-            opts="-h -V --task --attempt --accept --hook --tee --db --help --version"
+            opts="-h -V --task --attempt --accept --hook --watch --tee --db --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

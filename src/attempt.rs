@@ -122,7 +122,7 @@ impl State {
 /// What is known of a prompt that was pasted into a live client.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// How it went in: `paste`, `launch`.
+    /// How it went in: `paste`, a bracketed one.
     pub transport: String,
     /// Of the text as filtered, hexadecimal.
     pub sha256: String,
@@ -141,7 +141,7 @@ pub struct Receipt {
     /// When its turn was interrupted by us, UTC milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escaped: Option<Ms>,
-    /// Milliseconds from the first key of a switch to a verified prompt, where one was needed.
+    /// Milliseconds from the first look to a verified prompt, where directory or branch had to be switched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switch_ms: Option<i64>,
 }

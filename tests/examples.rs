@@ -4,10 +4,8 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::support::world::{Ran, World, bin_dir, until};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
-
-use crate::support::world::{Ran, World, bin_dir, feed, until};
 
 fn example(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
@@ -128,28 +126,6 @@ fn an_older_queue_is_imported_once_and_whole() {
     );
     assert_eq!(tasks[0]["context"]["git_branch"], "main");
     assert_eq!((&tasks[1]["provider"], &tasks[1]["key"]), (&"codex".into(), &"old-queue:3".into()));
-}
-
-#[test]
-fn the_hooks_are_commands_that_take_what_claude_gives_them() {
-    let w = World::new();
-    w.enqueue(&["--provider", "shell", "--hold", "true"]);
-    let settings: Value = serde_json::from_str(&text("examples/claude-hooks.json")).expect("JSON");
-    for (event, groups) in settings["hooks"].as_object().expect("an object") {
-        let command = groups[0]["hooks"][0]["command"].as_str().expect("a command");
-        // to Claude, a hook that exits 2 forbids what it is told of
-        let command = command.strip_suffix(" || true").expect("no veto");
-        let record = format!(
-            r#"{{"session_id":"s-1","cwd":"/","transcript_path":"/dev/null","hook_event_name":"{event}","prompt":"x",
-                "message":"x","tool_name":"Bash","tool_use_id":"t1","tool_input":{{"command":"true"}},"tool_response":{{}}}}"#
-        );
-        let ran = feed(w.command("sh").args(["-c", command]), record.as_bytes());
-        assert_eq!(
-            (ran.code, ran.stdout.as_str(), ran.stderr.as_str()),
-            (0, "", ""),
-            "{event}: {command}"
-        );
-    }
 }
 
 #[test]

@@ -553,7 +553,7 @@ fn a_short_life_of_each_client_is_seen_as_it_is() {
         let Some(f) = measure(kind, 120, |life| life.short()) else { return };
         // how soon and how exactly is measured by make bench-states: other tests run beside this one
         assert!(f.samples > 5 && f.waited == 1, "{} samples\n{}", f.samples, f.report);
-        assert!(2 * f.agree > f.samples, "{} of {}\n{}", f.agree, f.samples, f.report);
+        assert!(4 * f.agree > 3 * f.samples, "{} of {}\n{}", f.agree, f.samples, f.report);
         assert!(f.until_waiting < Duration::from_secs(60), "{}", f.report);
     }
 }
@@ -569,9 +569,9 @@ it streams, is silent or runs a tool, a usage limit, a respawned pane. Every 0.2
 explain` decides it, and compared with what the stub and the script know: `idle`, `working`, `waiting(permission)`,
 `waiting(question)`, `error`, `rate_limited`, `starting`.
 
-A sample agrees if it is what was true while it was taken or within 0.3 s before; the next column gives no such grace. Between a prompt's
-Enter and the model's first sight of it, and between a tool call and the dialog about it, `working` is right too; while an
-answer's key is on its way, the dialog still is. *Idle while working* runs from the last sample that was right to the next
+A sample agrees if it is what was true while it was taken or within 0.3 s before; the next column gives no such grace: there
+Claude stays below 98 %, as its own record is up to that late. Between a prompt's Enter and the model's first sight of it,
+and between a tool call and the dialog about it, `working` is right too; while an answer's key is on its way, the dialog is. *Idle while working* runs from the last sample that was right to the next
 that is; *waiting seen* from the moment at which the dialog is on the screen, to which Codex takes most of a second.
 
 ";

@@ -244,22 +244,31 @@ fn a_limit_holds_the_account_until_its_reset_and_then_the_task_goes_on() {
         let Some(b) = Bench::new(kind) else { return };
         b.world.config("[retry]\njitter = '1ms'\n");
         let _live = b.adopted(kind);
+        let two = format!("{}-two", kind.name());
+        let _two = Live::ready(&b.world, &b.stub, kind, &two, &b.dir, &Setup::default());
+        b.world.ok("orch-ctx", &["adopt", &two]);
+        b.world.await_idle(&two);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("now");
         // Codex tells the minute, rounded down: this one
-        let reset = now.as_secs();
-        let id = b.submitted(kind, &format!("STUB:limit {reset}"));
-        let other = b.task(kind, "STUB:ok the other");
-        let t = b.world.await_state(&id, "queued");
-        assert!(t["reason"].as_str().is_some_and(|r| r.contains("rate limited")), "{t}");
-        assert_eq!(b.attempt(&id)["counts"], false, "{}", b.attempt(&id));
+        let content = format!("STUB:limit {}", now.as_secs());
+        let limited =
+            b.world.enqueue(&["--provider", kind.name(), "--session", kind.name(), &content]);
         b.world.assign();
-        assert_eq!(b.world.state(&other), "queued");
-        b.world.ok("orch-ctl", &["cancel", &id]);
+        let t = b.world.await_state(&limited, "queued");
+        assert!(t["reason"].as_str().is_some_and(|r| r.contains("rate limited")), "{t}");
+        assert_eq!(b.attempt(&limited)["counts"], false, "{}", b.attempt(&limited));
+        // the other session is of the same account
+        let other =
+            b.world.enqueue(&["--provider", kind.name(), "--session", &two, "STUB:ok the other"]);
+        b.world.assign();
+        assert_eq!(b.world.state(&other), "queued", "{}", b.account());
+        let why = b.world.ok("orch-ls", &["--why", &other]);
+        assert!(why.contains("is limited until"), "{why}");
         // with an API key Claude does not say when: then it is looked at again after a while
         if kind == Kind::Codex {
             let begun = Instant::now();
-            while b.world.state(&other) != "completed" {
-                assert!(begun.elapsed() < Duration::from_secs(80), "{}", b.account());
+            while b.world.state(&other) != "completed" || b.world.attempts(&limited).len() < 2 {
+                assert!(begun.elapsed() < Duration::from_secs(100), "{}", b.account());
                 b.world.run("orch-assign", &[]);
                 std::thread::sleep(Duration::from_millis(500));
             }

@@ -44,7 +44,7 @@ pub struct Live {
     #[serde(default)]
     pub guard: BTreeMap<String, String>,
     /// What is typed before a text that the client would file as pasted by somebody else: one of `lead_lines` lines or
-    /// more, or of more than `lead_chars` characters.
+    /// more, or of `lead_chars` characters or more.
     #[serde(default)]
     pub lead: Option<String>,
     #[serde(default)]
@@ -84,9 +84,6 @@ pub struct Rule {
     /// Each of these is contained in the region.
     #[serde(default)]
     pub contains: Vec<String>,
-    /// None of these is.
-    #[serde(default)]
-    pub lacks: Vec<String>,
     /// It matches a row of the region; of several, each does.
     #[serde(default, deserialize_with = "regexes")]
     pub regex: Vec<Regex>,
@@ -173,7 +170,6 @@ impl Rule {
             && placed
             && self.composer.is_none_or(|c| c == composer.is_some())
             && self.contains.iter().all(|t| rows.iter().any(|r| r.contains(t.as_str())))
-            && !self.lacks.iter().any(|t| rows.iter().any(|r| r.contains(t.as_str())))
             && self.regex.iter().all(|x| rows.iter().any(|r| x.is_match(r)))
     }
 
