@@ -189,48 +189,39 @@ impl Tmux {
 
     /// The rows at the cursors of some panes, in one call.
     pub fn rows(&self, panes: &[&str]) -> anyhow::Result<Vec<Option<Row>>> {
-        let mark = mark()?;
-        let format = format!("{mark}#{{cursor_x}} #{{cursor_y}} #{{pane_width}}");
-        let mut args: Vec<&str> = Vec::new();
-        for p in panes {
-            if !args.is_empty() {
-                args.push(";");
-            }
-            args.extend(["display-message", "-p", "-t", p, &format, ";"]);
-            args.extend(["capture-pane", "-p", "-N", "-t", p]);
-        }
-        if args.is_empty() {
-            return Ok(Vec::new());
-        }
-        let out = self.run(&args)?;
-        let text = String::from_utf8_lossy(&out.stdout);
-        let mut rows: Vec<Option<Row>> = text.split(&mark).skip(1).map(row).collect();
-        rows.resize(panes.len(), None);
-        Ok(rows)
+        self.captured(panes, "#{cursor_x} #{cursor_y} #{pane_width}", "-N", row)
     }
 
     /// What some panes show, in one call.
     pub fn screens(&self, panes: &[&str]) -> anyhow::Result<Vec<Option<Shown>>> {
-        let mark = mark()?;
-        let format = format!("{mark}#{{pane_title}}");
-        let mut args: Vec<&str> = Vec::new();
-        for p in panes {
-            if !args.is_empty() {
-                args.push(";");
-            }
-            args.extend(["display-message", "-p", "-t", p, &format, ";"]);
-            args.extend(["capture-pane", "-p", "-e", "-t", p]);
-        }
-        if args.is_empty() {
-            return Ok(Vec::new());
-        }
-        let out = self.run(&args)?;
-        let text = String::from_utf8_lossy(&out.stdout);
-        let shown = |part: &str| {
+        self.captured(panes, "#{pane_title}", "-e", |part| {
             let mut rows = part.lines().map(str::to_owned);
             Some(Shown { title: rows.next()?, rows: rows.collect() })
-        };
-        let mut all: Vec<Option<Shown>> = text.split(&mark).skip(1).map(shown).collect();
+        })
+    }
+
+    /// Of each pane a row of its own after `format`, then its screen.
+    fn captured<T: Clone>(
+        &self,
+        panes: &[&str],
+        format: &str,
+        how: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> anyhow::Result<Vec<Option<T>>> {
+        if panes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mark = mark()?;
+        let format = format!("{mark}{format}");
+        let mut args: Vec<&str> = Vec::new();
+        for p in panes {
+            args.extend(["display-message", "-p", "-t", p, &format, ";"]);
+            args.extend(["capture-pane", "-p", how, "-t", p, ";"]);
+        }
+        args.pop();
+        let out = self.run(&args)?;
+        let text = String::from_utf8_lossy(&out.stdout);
+        let mut all: Vec<Option<T>> = text.split(&mark).skip(1).map(read).collect();
         all.resize(panes.len(), None);
         Ok(all)
     }

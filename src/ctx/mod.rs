@@ -70,29 +70,33 @@ fn is_named(r: &Value, name: &str) -> bool {
 }
 
 fn record(name: &str, slot: Option<&Session>, pane: &Pane, seen: Option<&Seen>) -> Value {
-    let condition = seen.map_or("dead", |s| s.condition.as_str());
-    json!({
-        "session": name, "pane": pane.id, "address": pane.address, "adopted": slot.is_some(), "state": condition,
-        "why": seen.and_then(|s| s.condition.why()),
-        "since": seen.and_then(|s| s.since).map(when::rfc3339),
-        "provider": slot.and_then(|s| s.provider.clone()), "shell": seen.and_then(|s| s.shell.clone()),
-        "agent": seen.and_then(|s| s.agent.as_ref()).map(|a| &a.provider),
-        "agent_session": seen.and_then(|s| s.agent.as_ref()).and_then(|a| a.session_id.as_ref()),
-        "working_dir": seen.and_then(|s| s.place.working_dir.clone()),
-        "git_branch": seen.and_then(|s| s.place.git_branch.clone()), "pid": pane.pid,
-    })
+    let mut r = state_of(name, slot, (&pane.id, pane.pid), seen);
+    r["address"] = pane.address.as_str().into();
+    r
 }
 
 fn elsewhere(s: &Session, seen: Option<&Seen>) -> Value {
+    let i = &s.incarnation;
+    let mut r = state_of(&s.name, Some(s), (&i.pane_id, i.pane_pid), seen);
+    r["socket"] = i.socket.as_str().into();
+    r
+}
+
+fn state_of(
+    name: &str,
+    slot: Option<&Session>,
+    (pane, pid): (&str, i64),
+    seen: Option<&Seen>,
+) -> Value {
+    let agent = seen.and_then(|s| s.agent.as_ref());
     json!({
-        "session": s.name, "pane": s.incarnation.pane_id, "socket": s.incarnation.socket, "adopted": true,
-        "state": seen.map_or("dead", |x| x.condition.as_str()), "why": seen.and_then(|x| x.condition.why()),
-        "since": seen.and_then(|x| x.since).map(when::rfc3339),
-        "provider": s.provider, "shell": seen.and_then(|x| x.shell.clone()),
-        "agent": seen.and_then(|x| x.agent.as_ref()).map(|a| &a.provider),
-        "agent_session": seen.and_then(|x| x.agent.as_ref()).and_then(|a| a.session_id.as_ref()),
-        "working_dir": seen.and_then(|x| x.place.working_dir.clone()),
-        "git_branch": seen.and_then(|x| x.place.git_branch.clone()), "pid": s.incarnation.pane_pid,
+        "session": name, "pane": pane, "adopted": slot.is_some(), "pid": pid,
+        "state": seen.map_or("dead", |s| s.condition.as_str()), "why": seen.and_then(|s| s.condition.why()),
+        "since": seen.and_then(|s| s.since).map(when::rfc3339),
+        "provider": slot.and_then(|s| s.provider.as_ref()), "shell": seen.and_then(|s| s.shell.as_ref()),
+        "agent": agent.map(|a| &a.provider), "agent_session": agent.and_then(|a| a.session_id.as_ref()),
+        "working_dir": seen.and_then(|s| s.place.working_dir.as_ref()),
+        "git_branch": seen.and_then(|s| s.place.git_branch.as_ref()),
     })
 }
 
