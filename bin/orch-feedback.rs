@@ -12,7 +12,7 @@ use orch::event::{Evidence, Outcome};
 use orch::feedback::{self, Address};
 use orch::store::Store;
 use orch::task::TaskId;
-use orch::when;
+use orch::{proc, when};
 
 /// Read events and move the task that they are about
 #[derive(Parser)]
@@ -55,6 +55,10 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     if args.hook.is_some() {
         // exit 2 would be a veto: whatever is wrong here, no agent is stopped by it
         return hook(args.db.as_deref()).map_err(|e| cli::Refused(format!("{e:#}")).into());
+    }
+    if args.watch {
+        // whoever has it started may be in a terminal that is closed
+        proc::lead_session();
     }
     let config = Config::load()?;
     let mut store = Store::open(args.db.as_deref())?;

@@ -119,10 +119,13 @@ fn cancel(store: &mut Store, id: TaskId, now: Ms) -> anyhow::Result<()> {
 fn interrupt(store: &mut Store, open: &OpenAttempt, why: &str) -> anyhow::Result<()> {
     use attempt::State::{Sending, Unknown};
     let config = Config::load()?;
-    let begun = Instant::now();
+    let mut since = (Instant::now(), open.state);
     while let Some(a) = store.attempt(open.name)?.filter(|a| a.state.is_open()) {
+        if a.state != since.1 {
+            since = (Instant::now(), a.state);
+        }
         let patience = if a.state == Sending { TO_SETTLE } else { TO_END };
-        if begun.elapsed() > patience {
+        if since.0.elapsed() > patience {
             bail!("attempt {}: asked to end, and still at work: see orch-ctx explain", a.name);
         }
         let now = when::now();

@@ -40,7 +40,9 @@ pub fn why(store: &Store, id: TaskId, now: Ms) -> anyhow::Result<Vec<String>> {
             line.push_str(&format!(": {r}"));
         }
         // a live client asks a person, whose turn it still is
-        if text("state") == "waiting" && !a["receipt"].is_null() {
+        let asked =
+            ["permission", "question", "dialog"].iter().any(|k| text("reason").starts_with(k));
+        if text("state") == "waiting" && !a["receipt"].is_null() && asked {
             asks = a["session"].as_str().map(str::to_owned);
         }
         lines.push(line);

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::Signal;
@@ -16,6 +17,11 @@ use crate::when::Ms;
 
 /// How long a server may take for one answer.
 const ANSWER: Duration = Duration::from_secs(5);
+/// One that has not is asked again after so long.
+const AGAIN: Duration = Duration::from_secs(30);
+
+type Hung = Vec<(Socket, Instant)>;
+static HUNG: Mutex<Hung> = Mutex::new(Vec::new());
 
 /// What a pane shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,6 +120,10 @@ impl Tmux {
 
     /// Runs tmux with some input, within its deadline: a server that hangs must not hold up everybody else.
     fn ask(&self, args: &[&str], input: &str) -> anyhow::Result<Output> {
+        let hung = |all: &Hung| all.iter().any(|(s, t)| *s == self.socket && t.elapsed() < AGAIN);
+        if HUNG.lock().is_ok_and(|all| hung(&all)) {
+            bail!("tmux: its server did not answer a moment ago");
+        }
         let mut c = self.command();
         c.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = c.spawn().map_err(|e| match e.kind() {
@@ -134,6 +144,10 @@ impl Tmux {
         });
         let Ok((written, out)) = told.recv_timeout(ANSWER) else {
             proc::signal(pid, Signal::KILL);
+            if let Ok(mut all) = HUNG.lock() {
+                all.retain(|(s, _)| *s != self.socket);
+                all.push((self.socket.clone(), Instant::now()));
+            }
             bail!("tmux: its server has not answered for {} s", ANSWER.as_secs());
         };
         let out = out.context("tmux")?;
@@ -241,7 +255,7 @@ impl Tmux {
         );
         let wanted = format!("{} ", seen.before_cursor);
         self.send(pane, &["send-keys", "-l", "-t", pane, "--", " "])?;
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         loop {
             match self.rows(&[pane])?.pop().flatten() {
                 Some(row) if row.before_cursor == wanted => break,

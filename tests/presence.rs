@@ -241,6 +241,29 @@ fn a_draft_typed_at_two_prompts_is_not_taken_for_one() {
     assert!(!ran.exists());
 }
 
+/// What fish starts in the background while it starts itself stays in its own process group, on its terminal.
+#[test]
+fn what_a_shell_has_started_in_the_background_is_not_in_front_of_it() {
+    let w = World::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let rc = w.script(&format!("rc.{shell}"), "sleep 600 &\n");
+        let start = match shell {
+            "bash" => format!("PS1='$ ' exec bash --rcfile {} -i", rc.display()),
+            "zsh" => {
+                std::fs::copy(&rc, w.path("home").join(".zshrc")).expect("copied");
+                "PS1='%# ' exec zsh -o nonotify".into()
+            }
+            _ => format!("exec fish --no-config --init-command 'source {}'", rc.display()),
+        };
+        let dir = w.path("home");
+        let dir = dir.to_str().expect("UTF-8");
+        w.tmux(&["-f", "/dev/null", "new-session", "-d", "-s", shell, "-c", dir, &start]);
+        w.ok("orch-ctx", &["adopt", shell]);
+        w.await_idle(shell);
+        w.tmux(&["kill-session", "-t", shell]);
+    }
+}
+
 #[test]
 fn a_respawned_pane_keeps_its_slot() {
     let w = World::new();

@@ -413,6 +413,60 @@ fn an_end_is_verified_once_whoever_looks_and_not_for_ever() {
     }
 }
 
+/// Its pass was killed after Enter, its client ended by itself, and what it did is still to be verified.
+#[test]
+fn an_end_that_is_found_late_is_verified_too() {
+    let Some(b) = Bench::new(Kind::Claude) else { return };
+    let live = b.adopted(Kind::Claude);
+    let runs = b.world.path("runs");
+    let verify = format!("echo run >>{}", runs.display());
+    let of = |more: &[&str]| {
+        b.world.enqueue(&[&["--provider", "claude", "--group", "g"], more].concat())
+    };
+    // the conversation is there already, and with it its record
+    let first = of(&["STUB:ok first"]);
+    b.world.assign_until(&first, "completed");
+    b.world.await_quiet();
+    b.world.await_idle("claude");
+    let id = of(&["--verify", &verify, "STUB:ok late"]);
+    let pass = crate::support::world::bin_dir().join("orch-assign");
+    b.world.command(pass).env("ORCH_TEST_KILL", "entered").output().expect("runs");
+    b.stub.await_prompts(2);
+    b.world.await_idle("claude");
+    b.world.tmux(&["respawn-pane", "-k", "-t", &live.pane, "sleep", "1000"]);
+    b.world.assign_until(&id, "completed");
+    assert_eq!(std::fs::read_to_string(&runs).expect("runs"), "run\n");
+}
+
+/// A person stops the client by Ctrl-Z in the shell that it runs in.
+#[test]
+fn a_suspended_client_does_not_keep_its_task() {
+    let Some(b) = Bench::new(Kind::Claude) else { return };
+    let script = launcher(&b, Kind::Claude, &b.dir);
+    b.world.session("one", "bash", &b.dir);
+    b.world.type_text("one", &script.display().to_string());
+    b.world.key("one", "Enter");
+    until("the client to be there", || {
+        let c = b.world.ctx("one");
+        if c["agent"] == "claude" && c["state"] == "idle" { Ok(()) } else { Err(c.to_string()) }
+    });
+    let id = b.submitted(Kind::Claude, "STUB:slow 30");
+    b.stub.await_prompts(1);
+    let client = "select json_extract(receipt, '$.client.pid') from attempts";
+    let pid = b.world.sql(client).trim().to_owned();
+    let signal = |s: &str| {
+        assert!(b.world.command("kill").args([s, &pid]).status().expect("kill").success());
+    };
+    signal("-STOP");
+    until("the shell to have its terminal back", || {
+        let c = b.world.ctx("one");
+        if c["agent"].is_null() { Ok(()) } else { Err(c.to_string()) }
+    });
+    b.world.ok("orch-ctl", &["cancel", &id]);
+    assert_eq!(b.world.state(&id), "cancelled");
+    signal("-KILL");
+}
+
 /// The tool outlives the client: nothing is done again while it runs. Codex takes its own with it.
 #[test]
 fn a_client_that_is_killed_leaves_its_task_unknown_until_its_tools_have_ended() {

@@ -161,9 +161,7 @@ impl Delivery<'_> {
         }
         let ours = |c: &str| self.live.shows(c, lead, text);
         if !lead.is_empty() {
-            if !self.tmux.type_text(to, lead)? {
-                return Err(Stop::Refused("the pane takes no input now".into()));
-            }
+            self.type_text(lead)?;
             if !self.await_composer(|c| same(c, lead)) {
                 return Err(self.take_back(
                     &|c| starts(lead, c),
@@ -191,6 +189,15 @@ impl Delivery<'_> {
         let ours = |c: &str| self.live.shows(c, lead, text) || starts(&whole, c);
         let why = "the pasted text does not show in its composer as it was pasted";
         Err(self.take_back(&ours, Some((receipt, lead, text)), why))
+    }
+
+    /// Types a line that is not the task's own words.
+    fn type_text(&self, line: &str) -> Result<(), Stop> {
+        match self.tmux.type_text(&self.session.incarnation, line) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Stop::Refused("the pane takes no input now".into())),
+            Err(e) => Err(Stop::InVain(format!("{line:?} may stand in its composer: {e:#}"))),
+        }
     }
 
     /// Enter, on what was just seen in the composer; it is taken out again where that is not to be.
@@ -233,21 +240,18 @@ impl Delivery<'_> {
     /// The client and the pane as they are when the delivery begins: they have to stay so.
     fn first_look(&mut self) -> Result<Seen, Stop> {
         let seen = sync::glance(&self.session, self.config)?;
-        let client = seen
-            .as_ref()
-            .and_then(|s| s.agent.as_ref())
-            .filter(|now| self.session.agent.as_ref().is_some_and(|a| a.provider == now.provider));
-        self.client = client.and_then(|a| a.process.clone());
-        if seen.is_some() && self.client.is_none() {
+        let client = seen.as_ref().and_then(|s| s.agent.as_ref());
+        let wanted = self.session.agent.as_ref().map(|a| &a.provider);
+        let Some(client) = client.filter(|a| Some(&a.provider) == wanted) else {
             return Err(Stop::Refused("the client has ended".into()));
+        };
+        self.client.clone_from(&client.process);
+        if seen.as_ref().is_some_and(|s| s.shell.is_some()) {
+            let front = self.tmux.front(&self.session.incarnation.pane_id)?;
+            self.tmux = self.tmux.clone().only_while(Some(front));
         }
         let seen = self.ready()?;
         self.touched = seen.touched;
-        if seen.shell.is_some() {
-            let front = self.tmux.front(&self.session.incarnation.pane_id)?;
-            self.tmux = self.tmux.clone().only_while(Some(front));
-            self.ready()?;
-        }
         Ok(seen)
     }
 
@@ -338,9 +342,7 @@ impl Delivery<'_> {
         if crate::clean::has_control(command) {
             return Err(Stop::Context("control characters cannot be typed".into()));
         }
-        if !self.tmux.type_text(&self.session.incarnation, command)? {
-            return Err(Stop::Refused("the pane takes no input now".into()));
-        }
+        self.type_text(command)?;
         let ours = |c: &str| same(c, command);
         let sent = if self.await_composer(ours) {
             std::thread::sleep(SETTLE);

@@ -301,8 +301,10 @@ fn slots<'a>(
     let mut all = Vec::new();
     for session in sessions {
         let holds = |a: &&OpenAttempt| a.session == Some(session.id);
-        let attempt =
-            open.iter().filter(holds).find(|a| !unknown(a) || alive.contains(&a.name.to_string()));
+        let attempt = open
+            .iter()
+            .filter(holds)
+            .find(|a| !unknown(a) || a.orphaned || alive.contains(&a.name.to_string()));
         let spent = attempt.map_or(0.0, |a| (now - a.claimed_at).max(0) as f64 / 1000.0);
         all.push(Slot {
             session,

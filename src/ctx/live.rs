@@ -49,10 +49,32 @@ pub fn beneath(shell: i64, tty: &str) -> Option<i64> {
     if stat.foreground != stat.group {
         return Some(stat.foreground).filter(|pid| *pid > 0);
     }
-    // what has other input is a helper of the shell's own, such as a prompt's
-    let reads = |pid: i64| proc::stdin(pid).is_some_and(|file| file.as_os_str() == tty);
+    if !is_scripted(&proc::argv(shell)) {
+        return None;
+    }
+    let of_pane = |file: PathBuf| file.as_os_str() == tty || file.as_os_str() == "/dev/tty";
+    let reads = |pid: i64| proc::stdin(pid).is_some_and(of_pane);
     let of_group = |pid: i64| proc::stat(pid).is_some_and(|s| s.group == stat.group && !s.zombie);
     proc::children(shell).into_iter().find(|pid| of_group(*pid) && reads(*pid))
+}
+
+/// Whether a shell was started for a script or for `-c`, and so has no prompt of its own.
+fn is_scripted(argv: &[String]) -> bool {
+    const WITH_VALUE: [&str; 8] =
+        ["--rcfile", "--init-file", "-o", "+o", "-O", "+O", "-C", "--init-command"];
+    let mut words = argv.iter().skip(1);
+    while let Some(word) = words.next() {
+        if WITH_VALUE.contains(&word.as_str()) {
+            words.next();
+        } else if let Some(flags) = word.strip_prefix('-').filter(|f| !f.starts_with('-')) {
+            if flags.contains('c') || flags.contains('i') {
+                return !flags.contains('i');
+            }
+        } else if !word.starts_with(['-', '+']) {
+            return true;
+        }
+    }
+    false
 }
 
 /// The client that a process is, or has started first of all: a launcher stands before some.
@@ -67,13 +89,15 @@ pub fn client_of<'a>(
         if live.processes.contains(&name) {
             return Some(Client { provider, live, pid });
         }
+        // an interpreter that runs the launcher
+        if name != "node" && !name.starts_with("python") {
+            continue;
+        }
         let below = below.get_or_insert_with(|| {
             let children = proc::children(pid).into_iter();
             children.filter_map(|c| Some((c, proc::program(c)?))).collect()
         });
-        // an interpreter that runs the launcher
-        let launched = name == "node" || name.starts_with("python");
-        if let Some((pid, _)) = below.iter().find(|(_, n)| launched && live.processes.contains(n)) {
+        if let Some((pid, _)) = below.iter().find(|(_, n)| live.processes.contains(n)) {
             return Some(Client { provider, live, pid: *pid });
         }
     }
@@ -202,11 +226,13 @@ fn daemon(pid: i64) -> Option<Record> {
         let says = |w: &str| argv.iter().any(|a| a == w);
         says("app-server") && says("--managed-daemon")
     };
-    let home = |pid: i64| variable(pid, "CODEX_HOME").or_else(|| variable(pid, "HOME"));
+    let home = |pid: i64| {
+        variable(pid, "CODEX_HOME").or_else(|| Some(format!("{}/.codex", variable(pid, "HOME")?)))
+    };
     if proc::argv(pid).iter().any(|a| a == "--no-daemon") {
         return None;
     }
-    let mut others = proc::environments().map(|(other, _)| other);
+    let mut others = proc::named("codex").into_iter();
     others.find(|other| is_daemon(&proc::argv(*other)) && home(*other) == home(pid))?;
     let why = "its conversation is kept by Codex's shared daemon: start it with --no-daemon";
     Some(Record { source: "rollout".into(), detail: Some(why.into()), ..Record::default() })
@@ -349,4 +375,30 @@ fn last_turn(path: &Path, format: Format) -> Option<End> {
     let (mut extractor, mut events) = (Extractor::new(format), Vec::new());
     extractor.push(&bytes[from..], &mut events);
     event::last_turn(&events).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_with_a_script_has_no_prompt() {
+        let scripted =
+            |line: &str| is_scripted(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        for line in ["bash -c true", "sh -lc true", "bash run.sh", "dash -e run.sh", "fish -c true"]
+        {
+            assert!(scripted(line), "{line}");
+        }
+        for line in [
+            "-bash",
+            "bash",
+            "bash --norc -i",
+            "bash --rcfile rc",
+            "zsh -o vi",
+            "bash -ic true",
+            "fish -C true",
+        ] {
+            assert!(!scripted(line), "{line}");
+        }
+    }
 }

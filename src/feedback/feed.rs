@@ -58,12 +58,14 @@ pub fn feed(
             looked = Instant::now();
             // a database that is busy is asked again; the watch of a turn that is over is in the next one's way
             if let Ok(false) = goes_on(store, config, &bound.attempt) {
-                store.record(&bound.attempt, &stream, &batch, when::now())?;
-                if let Some(i) = &bound.attempt.incarnation {
-                    Tmux::at(&i.socket).unpipe(&i.pane_id)?;
-                }
+                let off = bound
+                    .attempt
+                    .incarnation
+                    .as_ref()
+                    .map(|i| Tmux::at(&i.socket).unpipe(&i.pane_id));
+                let kept = store.record(&bound.attempt, &stream, &batch, when::now());
                 chain(store, bound.attempt.session)?;
-                return Ok(fed);
+                return off.unwrap_or(Ok(())).and(kept.map(drop)).map(|()| fed);
             }
         }
         let over = matches!(next, Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
@@ -117,9 +119,11 @@ pub fn feed(
             passed_on.clear();
         }
         if over {
-            if watch {
-                // whatever there is to see without the pane's output
-                goes_on(store, config, &bound.attempt)?;
+            // whatever there is to see without the pane's output
+            if let Some(a) =
+                store.attempt(bound.attempt.name)?.filter(|a| watch && a.state.is_open())
+            {
+                follow(store, config, &a, true, when::now())?;
             }
             break;
         }

@@ -237,8 +237,16 @@ impl Turn<'_> {
     /// The client is gone: by its record if that has an end, lost if nothing of it runs.
     fn gone(&mut self) -> anyhow::Result<Moved> {
         // its tmux server may be silent for another reason
-        if self.receipt.client.as_ref().is_some_and(proc::is_alive) {
-            return Ok(None);
+        if let Some(client) = self.receipt.client.as_ref().filter(|c| proc::is_alive(c)) {
+            let Some(why) = overdue(self.a, &self.task, self.now) else { return Ok(None) };
+            let why =
+                format!("{why}; its client does not have the pane, and lives: {}", client.pid);
+            let verdict = match self.a.cancel_asked {
+                Some(_) => Verdict::Cancelled,
+                None if self.a.state == State::Unknown => return Ok(None),
+                None => Verdict::Unknown { survivors: true },
+            };
+            return self.settle(&plain(verdict, why));
         }
         // of a prompt that was perhaps never sent, no other one's end tells
         let from = match &self.receipt.record {

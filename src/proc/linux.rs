@@ -55,6 +55,16 @@ pub fn stdin(pid: i64) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/fd/0")).ok()
 }
 
+/// The processes whose program has this name, by its own word.
+pub fn named(name: &str) -> Vec<i64> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|e| e.file_name().to_str()?.parse::<i64>().ok());
+    let says = |pid: &i64| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|c| c.trim_end() == name)
+    };
+    pids.filter(says).collect()
+}
+
 /// Pid and NUL-separated environment of every process that is ours to see.
 pub fn environments() -> impl Iterator<Item = (i64, Vec<u8>)> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();

@@ -10,9 +10,10 @@ use linux as system;
 #[cfg(not(target_os = "linux"))]
 use other as system;
 
+use system::environments;
 pub use system::{
-    age, argv, boot_id, children, environment, environments, network_file_system, open_files,
-    program, stat, stdin, working_dir,
+    age, argv, boot_id, children, environment, named, network_file_system, open_files, program,
+    stat, stdin, working_dir,
 };
 
 use std::collections::BTreeSet;

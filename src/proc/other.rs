@@ -14,8 +14,10 @@ use super::Stat;
 fn with<T>(pid: i64, read: impl FnOnce(&Process) -> Option<T>) -> Option<T> {
     let pid = Pid::from_u32(u32::try_from(pid).ok()?);
     let mut system = System::new();
-    let what =
-        ProcessRefreshKind::nothing().with_exe(UpdateKind::Always).with_cwd(UpdateKind::Always);
+    let what = ProcessRefreshKind::nothing()
+        .with_exe(UpdateKind::Always)
+        .with_cwd(UpdateKind::Always)
+        .with_cmd(UpdateKind::Always);
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, what);
     read(system.process(pid)?)
 }
@@ -56,12 +58,17 @@ pub fn program(pid: i64) -> Option<String> {
 
 /// The words that a process was started with.
 pub fn argv(pid: i64) -> Vec<String> {
+    let words =
+        |p: &Process| Some(p.cmd().iter().map(|w| w.to_string_lossy().into_owned()).collect());
+    with(pid, words).unwrap_or_default()
+}
+
+/// The processes whose program has this name, by its own word.
+pub fn named(name: &str) -> Vec<i64> {
     let mut system = System::new();
-    let Some(id) = u32::try_from(pid).ok().map(Pid::from_u32) else { return Vec::new() };
-    let what = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always);
-    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[id]), true, what);
-    let words = system.process(id).map(|p| p.cmd().to_vec()).unwrap_or_default();
-    words.iter().map(|w| w.to_string_lossy().into_owned()).collect()
+    system.refresh_processes(ProcessesToUpdate::All, true);
+    let pids = system.processes().iter().filter(|(_, p)| p.name() == OsStr::new(name));
+    pids.map(|(pid, _)| i64::from(pid.as_u32())).collect()
 }
 
 /// What the standard input of a process is: not to be had here.

@@ -6,6 +6,7 @@ mod live;
 
 pub use begin::{Claim, Claimed, Open, Start, Started};
 
+use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, Transaction};
 
 use super::{Store, spelled};
@@ -155,7 +156,12 @@ fn read(r: &Row) -> rusqlite::Result<OpenAttempt> {
         tree: r.get("tree")?,
         git_branch: r.get("git_branch")?,
         agent_session: r.get("agent_session")?,
-        receipt: r.get::<_, Option<String>>("receipt")?.and_then(|t| serde_json::from_str(&t).ok()),
+        // without it what a client was given would pass for a command that is gone, and be given again
+        receipt: r
+            .get::<_, Option<String>>("receipt")?
+            .map(|t| serde_json::from_str(&t))
+            .transpose()
+            .map_err(|e| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, e.into()))?,
         evidence: Evidence::parse(&r.get::<_, String>("evidence")?).unwrap_or_default(),
         claimed_at: r.get("claimed_at")?,
         started_at: r.get("started_at")?,
