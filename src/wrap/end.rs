@@ -57,7 +57,9 @@ impl Work<'_> {
         let end = self.events.last().and_then(|e| e.body.task_end()).cloned();
         self.raw = None;
         self.insist(Work::keep)?;
-        if let Some(why) = self.refused.take().filter(|_| self.ending.is_none()) {
+        // a shell whose terminal went away says nothing about the context
+        let hit = matches!(exit, Exit::Signal(SIGHUP));
+        if let Some(why) = self.refused.take().filter(|_| self.ending.is_none() && !hit) {
             self.insist(|w| feedback::refuse(w.store, w.config, w.a, &w.started.task, &why))?;
             warn_of(self.a, &why);
             return Ok(Outcomes { exit_code: 1 });
