@@ -64,13 +64,20 @@ fn claude_takes_the_flags_it_is_given() {
     let live = Live::ready(&bench.world, &bench.stub, Kind::Claude, "a", &bench.dir, &setup);
     live.submit("STUB:ok");
     live.await_words("It is finished.");
-    let found = walk(&live.home.join(".claude/projects"));
     let transcript = format!("{SESSION}.jsonl");
-    assert!(found.iter().any(|f| f.ends_with(&transcript)), "{found:?}");
+    // it is written a moment after it is shown
+    until("the transcript", || {
+        let found = walk(&live.home.join(".claude/projects"));
+        if found.iter().any(|f| f.ends_with(&transcript)) {
+            Ok(())
+        } else {
+            Err(format!("{found:?}"))
+        }
+    });
 }
 
 fn walk(dir: &std::path::Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(dir).expect("a directory").flatten();
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries.flat_map(|e| if e.path().is_dir() { walk(&e.path()) } else { vec![e.path()] }).collect()
 }
 
