@@ -1,0 +1,298 @@
+//! Which rows of a block may matter to any rule: all that hold, begin or end with a literal of one.
+
+use aho_corasick::{AhoCorasick, Span, packed};
+use memchr::memchr;
+
+use super::prefix;
+
+/// Literals a searcher: more do not fit the buckets of slim Teddy, and slow it down.
+const PACK: usize = 8;
+
+pub struct Filter {
+    packs: Vec<Searcher>,
+    starts: Keys,
+    ends: Keys,
+}
+
+enum Searcher {
+    Packed(packed::Searcher),
+    /// Where the machine has no vectors.
+    Plain(AhoCorasick),
+}
+
+impl Filter {
+    /// A start's leading digits are written as one 0. None: a literal is too long or too many.
+    pub fn new(holds: &[&[u8]], starts: &[Vec<u8>], ends: &[Vec<u8>]) -> Option<Filter> {
+        let mut shortest: Vec<&[u8]> = holds.to_vec();
+        shortest.sort_by_key(|l| (l.len(), *l));
+        shortest.dedup();
+        let mut needed: Vec<&[u8]> = Vec::new();
+        for literal in shortest {
+            if !needed.iter().any(|n| memchr::memmem::find(literal, n).is_some()) {
+                needed.push(literal);
+            }
+        }
+        let packs = needed.chunks(PACK).map(Searcher::new).collect::<Option<Vec<_>>>()?;
+        let mut filter = Filter { packs, starts: Keys::new(), ends: Keys::new() };
+        starts.iter().for_each(|l| filter.starts.add(l));
+        for literal in ends {
+            let reversed: Vec<u8> = literal.iter().rev().copied().collect();
+            filter.ends.add(&reversed);
+        }
+        Some(filter)
+    }
+
+    /// Adds a position in each row of the block that holds a literal, in order.
+    pub fn find(&self, block: &[u8], hits: &mut Vec<usize>) {
+        for searcher in &self.packs {
+            let mut at = 0;
+            while let Some(found) = searcher.find(block, at) {
+                hits.push(found);
+                // Once a row is enough.
+                match memchr(b'\n', &block[found..]) {
+                    Some(n) => at = found + n + 1,
+                    None => break,
+                }
+            }
+        }
+        hits.sort_unstable();
+    }
+
+    /// Whether this row begins or ends with one.
+    pub fn edges(&self, row: &[u8]) -> bool {
+        let Some(last) = last(row) else { return false };
+        self.ends.has([row[last], back(row, last, 1), back(row, last, 2)]) || self.begins(row)
+    }
+
+    fn begins(&self, row: &[u8]) -> bool {
+        let row = blanks(row);
+        let Some(first) = row.first() else { return false };
+        match CLASS[usize::from(*first)] {
+            Class::Word => self.starts.has(key(row)),
+            Class::Digit => self.starts.has(folded(row)) || self.behind(row),
+            Class::Mark => self.starts.has(key(row)) || self.behind(row),
+        }
+    }
+
+    /// What stands behind prefixes, tags and frames.
+    #[cold]
+    fn behind(&self, row: &[u8]) -> bool {
+        let rest = lead(row);
+        self.starts.has(folded(rest)) || {
+            let behind = untag(rest);
+            behind.len() < rest.len() && self.starts.has(folded(behind))
+        }
+    }
+
+    /// The same for a row whose prefix begins like any word.
+    pub fn begins_named(&self, row: &[u8]) -> bool {
+        self.behind(row)
+    }
+}
+
+/// The row from its first byte that means something: no prefix, no frame, no blanks.
+pub fn lead(row: &[u8]) -> &[u8] {
+    let row = &row[prefix::length(row)..];
+    let row = blanks(row);
+    for frame in ["│", "┃", "║", "|"] {
+        if let Some(rest) = row.strip_prefix(frame.as_bytes()) {
+            return blanks(rest);
+        }
+    }
+    row
+}
+
+/// Without `[ERROR] ` and the like.
+pub fn untag(row: &[u8]) -> &[u8] {
+    let Some(rest) = row.strip_prefix(b"[") else { return row };
+    let word = rest.iter().take_while(|c| c.is_ascii_alphabetic()).count();
+    match rest.get(word..word + 2) {
+        Some(b"] ") if word > 0 => blanks(&rest[word + 2..]),
+        _ => row,
+    }
+}
+
+/// Without the blanks and carriage returns at its end.
+pub fn trim_end(row: &[u8]) -> &[u8] {
+    last(row).map_or(&[], |last| &row[..=last])
+}
+
+fn last(row: &[u8]) -> Option<usize> {
+    let mut at = row.len();
+    while at > 0 {
+        at -= 1;
+        if !matches!(row[at], b' ' | b'\t' | b'\r') {
+            return Some(at);
+        }
+    }
+    None
+}
+
+fn blanks(row: &[u8]) -> &[u8] {
+    let mut at = 0;
+    while at < row.len() && matches!(row[at], b' ' | b'\t') {
+        at += 1;
+    }
+    &row[at..]
+}
+
+fn back(row: &[u8], last: usize, n: usize) -> u8 {
+    if last >= n { row[last - n] } else { b'\n' }
+}
+
+fn key(row: &[u8]) -> [u8; 3] {
+    match row {
+        [a, b, c, ..] => [*a, *b, *c],
+        [a, b] => [*a, *b, b'\n'],
+        [a] => [*a, b'\n', b'\n'],
+        [] => [b'\n'; 3],
+    }
+}
+
+/// The same with a run of digits at the start as one 0.
+fn folded(row: &[u8]) -> [u8; 3] {
+    let digits = row.iter().take_while(|c| c.is_ascii_digit()).count();
+    let [b, c, _] = key(&row[digits..]);
+    if digits > 0 { [b'0', b, c] } else { key(row) }
+}
+
+/// A row that begins like `literal`, digits folded.
+pub fn starts_with(row: &[u8], literal: &[u8]) -> bool {
+    match literal.split_first() {
+        Some((b'0', rest)) => {
+            let digits = row.iter().take_while(|c| c.is_ascii_digit()).count();
+            digits > 0 && row[digits..].starts_with(rest)
+        }
+        _ => row.starts_with(literal),
+    }
+}
+
+impl Searcher {
+    fn new(literals: &[&[u8]]) -> Option<Searcher> {
+        let packed = packed::Config::new().builder().extend(literals.iter().copied()).build();
+        match packed {
+            Some(searcher) => Some(Searcher::Packed(searcher)),
+            None => AhoCorasick::new(literals).ok().map(Searcher::Plain),
+        }
+    }
+
+    fn find(&self, block: &[u8], at: usize) -> Option<usize> {
+        let span = Span { start: at, end: block.len() };
+        match self {
+            Searcher::Packed(searcher) => searcher.find_in(block, span).map(|m| m.start()),
+            Searcher::Plain(searcher) => {
+                let input = aho_corasick::Input::new(block).span(span);
+                searcher.find(input).map(|m| m.start())
+            }
+        }
+    }
+}
+
+/// The first three bytes of literals, hashed: says yes too often, no never wrongly.
+struct Keys {
+    bits: Box<[u64; Keys::WORDS]>,
+    any: [bool; 256],
+}
+
+impl Keys {
+    const WORDS: usize = 1 << 10;
+
+    fn new() -> Keys {
+        Keys { bits: Box::new([0; Keys::WORDS]), any: [false; 256] }
+    }
+
+    fn add(&mut self, literal: &[u8]) {
+        match *literal {
+            [] => {}
+            [a] => self.any[usize::from(a)] = true,
+            [a, b] => (0..=255).for_each(|c| self.set([a, b, c])),
+            [a, b, c, ..] => self.set([a, b, c]),
+        }
+    }
+
+    fn set(&mut self, key: [u8; 3]) {
+        let (word, bit) = Keys::place(key);
+        self.bits[word] |= bit;
+    }
+
+    #[inline]
+    fn has(&self, key: [u8; 3]) -> bool {
+        let (word, bit) = Keys::place(key);
+        self.bits[word] & bit != 0 || self.any[usize::from(key[0])]
+    }
+
+    #[inline]
+    fn place([a, b, c]: [u8; 3]) -> (usize, u64) {
+        let n = u32::from_le_bytes([a, b, c, 0]).wrapping_mul(0x9e37_79b1) >> 16;
+        ((n >> 6) as usize, 1 << (n & 63))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Class {
+    Word,
+    Digit,
+    /// A prefix, a tag or a frame may begin so.
+    Mark,
+}
+
+const CLASS: [Class; 256] = {
+    let mut class = [Class::Word; 256];
+    let mut c = b'0';
+    while c <= b'9' {
+        class[c as usize] = Class::Digit;
+        c += 1;
+    }
+    let marks = [b'[', b'|', b'#', 0xe2, 0xef];
+    let mut i = 0;
+    while i < marks.len() {
+        class[marks[i] as usize] = Class::Mark;
+        i += 1;
+    }
+    class
+};
+
+#[cfg(test)]
+mod tests {
+    use super::Filter;
+
+    fn filter() -> Filter {
+        let holds: [&[u8]; 3] = [b": error", b"): error", b"Traceback"];
+        let edge = |all: &[&str]| -> Vec<Vec<u8>> { all.iter().map(|l| (*l).into()).collect() };
+        let starts = edge(&["FAIL", "OK", "0 passed"]);
+        Filter::new(&holds, &starts, &edge(&[".js", "Stop."])).expect("a filter")
+    }
+
+    #[test]
+    fn a_row_is_found_by_what_it_holds() {
+        let mut hits = Vec::new();
+        let block = b"x\na.c:1: error: y: error\nfoo\nf(1): error\nTraceback";
+        filter().find(block, &mut hits);
+        assert_eq!(hits, [7, 33, 41]);
+    }
+
+    #[test]
+    fn a_row_is_found_by_its_edges() {
+        let filter = filter();
+        for row in [
+            "FAIL",
+            "  FAIL x",
+            "OK",
+            "OK\r",
+            "12 passed",
+            "x.js",
+            "x.js \r",
+            "│ FAIL │",
+            "2024-05-01T10:00:00.0Z 12 passed",
+            "[ERROR] FAIL",
+            "make: x.  Stop.",
+        ] {
+            assert!(filter.edges(row.as_bytes()), "{row}");
+        }
+        for row in ["", "  ", "x FAIL", "passed", "js", "12 failed", "2024-05-01T10:00:00.0Z x"] {
+            assert!(!filter.edges(row.as_bytes()), "{row}");
+        }
+        let row = b"job\tstep\t2024-05-01T10:00:00.0Z FAIL";
+        assert!(filter.begins_named(row) && !filter.edges(row));
+    }
+}

@@ -1,0 +1,103 @@
+//! Goes through a block of text and shows the lines that may matter.
+
+use std::sync::LazyLock;
+
+use memchr::{memchr_iter, memmem, memrchr};
+
+use super::filter::Filter;
+use super::plain;
+
+/// A row behind the names of a job and a step; with and without a byte order mark.
+static NAMED: LazyLock<[memmem::Finder<'static>; 2]> =
+    LazyLock::new(|| [memmem::Finder::new("\t20"), memmem::Finder::new("\t\u{feff}20")]);
+
+#[derive(Default)]
+pub struct Walk {
+    text: Vec<u8>,
+    stripped: bool,
+    hits: Vec<usize>,
+}
+
+pub struct Line<'a> {
+    /// Without its newline; what merely coloured it is left out.
+    pub bytes: &'a [u8],
+    /// Lines of the block before it.
+    pub number: u64,
+    /// Where it begins in the block.
+    pub offset: usize,
+}
+
+impl Walk {
+    /// Shows every line that the filter finds, and, as long as the last answer was true, every
+    /// line. Answers with the number of lines.
+    pub fn block(
+        &mut self,
+        filter: &Filter,
+        block: &[u8],
+        mut all: bool,
+        mut show: impl FnMut(&Line<'_>) -> bool,
+    ) -> u64 {
+        self.hits.clear();
+        self.stripped = plain::strip(block, &mut self.text, &mut self.hits);
+        let text = if self.stripped { &self.text } else { block };
+        // What a carriage return leaves over may begin otherwise.
+        let returns = memchr_iter(b'\r', text).filter(|at| text.get(at + 1) != Some(&b'\n'));
+        self.hits.extend(returns);
+        filter.find(text, &mut self.hits);
+        let named = NAMED.iter().any(|finder| finder.find(text).is_some());
+        let mut hits = self.hits.iter().peekable();
+        let mut raw = Cursor { block, line: 0, offset: 0 };
+        let (mut start, mut number) = (0, 0);
+        let last = (text.last() != Some(&b'\n') && !text.is_empty()).then_some(text.len());
+        for end in memchr_iter(b'\n', text).chain(last) {
+            let bytes = &text[start..end];
+            let mut wanted = all;
+            while hits.next_if(|at| **at < end).is_some() {
+                wanted = true;
+            }
+            if wanted || filter.edges(bytes) || (named && filter.begins_named(bytes)) {
+                let offset = if self.stripped { raw.seek(number) } else { start };
+                all = show(&Line { bytes, number, offset });
+            }
+            start = end + 1;
+            number += 1;
+        }
+        number
+    }
+
+    /// The lines of that block from its last to its first, and how many stand before each.
+    pub fn backwards<'a>(
+        &'a self,
+        block: &'a [u8],
+        lines: u64,
+    ) -> impl Iterator<Item = (u64, &'a [u8])> {
+        let text = if self.stripped { &self.text } else { block };
+        let mut rest = Some(text.strip_suffix(b"\n").unwrap_or(text)).filter(|_| lines > 0);
+        let mut number = lines;
+        std::iter::from_fn(move || {
+            let text = rest?;
+            let cut = memrchr(b'\n', text);
+            rest = cut.map(|at| &text[..at]);
+            number = number.saturating_sub(1);
+            Some((number, &text[cut.map_or(0, |at| at + 1)..]))
+        })
+    }
+}
+
+/// Where lines begin in what was not stripped.
+struct Cursor<'a> {
+    block: &'a [u8],
+    line: u64,
+    offset: usize,
+}
+
+impl Cursor<'_> {
+    fn seek(&mut self, line: u64) -> usize {
+        if let Some(ahead) = line.checked_sub(self.line + 1) {
+            let end = memchr_iter(b'\n', &self.block[self.offset..]).nth(ahead as usize);
+            self.offset += end.map_or(0, |end| end + 1);
+            self.line = line;
+        }
+        self.offset
+    }
+}
