@@ -7,6 +7,10 @@ use super::prefix;
 
 /// Literals a searcher: more do not fit the buckets of slim Teddy, and slow it down.
 const PACK: usize = 8;
+/// Stands in a literal for a word.
+pub const WORD: u8 = 1;
+/// A path at the beginning of a row is not longer.
+const PLACE: usize = 300;
 
 pub struct Filter {
     packs: Vec<Searcher>,
@@ -34,10 +38,9 @@ impl Filter {
         }
         let packs = needed.chunks(PACK).map(Searcher::new).collect::<Option<Vec<_>>>()?;
         let mut filter = Filter { packs, starts: Keys::new(), ends: Keys::new() };
-        starts.iter().for_each(|l| filter.starts.add(l));
+        starts.iter().for_each(|l| filter.starts.add(l, l.clone()));
         for literal in ends {
-            let reversed: Vec<u8> = literal.iter().rev().copied().collect();
-            filter.ends.add(&reversed);
+            filter.ends.add(&literal.iter().rev().copied().collect::<Vec<u8>>(), literal.clone());
         }
         Some(filter)
     }
@@ -58,36 +61,66 @@ impl Filter {
         hits.sort_unstable();
     }
 
-    /// Whether this row begins or ends with one.
+    /// Whether this row begins or ends with one, or begins with a place.
     pub fn edges(&self, row: &[u8]) -> bool {
         let Some(last) = last(row) else { return false };
-        self.ends.has([row[last], back(row, last, 1), back(row, last, 2)]) || self.begins(row)
+        let row = &row[..=last];
+        self.ends_with(row) || has_place(row) || self.begins(row)
+    }
+
+    fn ends_with(&self, row: &[u8]) -> bool {
+        let last = row.len() - 1;
+        let key = [row[last], back(row, last, 1), back(row, last, 2)];
+        self.ends.has(key) && self.ends.of(row[last]).any(|literal| row.ends_with(literal))
     }
 
     fn begins(&self, row: &[u8]) -> bool {
         let row = blanks(row);
         let Some(first) = row.first() else { return false };
         match CLASS[usize::from(*first)] {
-            Class::Word => self.starts.has(key(row)),
-            Class::Digit => self.starts.has(folded(row)) || self.behind(row),
-            Class::Mark => self.starts.has(key(row)) || self.behind(row),
+            Class::Word => self.starts_with(key(row), row),
+            Class::Digit => self.starts_with(folded(row), row) || self.begins_behind(row),
+            Class::Mark => self.starts_with(key(row), row) || self.begins_behind(row),
         }
     }
 
-    /// What stands behind prefixes, tags and frames.
-    #[cold]
-    fn behind(&self, row: &[u8]) -> bool {
+    /// The same for what stands behind a prefix, a tag or a frame.
+    pub fn begins_behind(&self, row: &[u8]) -> bool {
         let rest = lead(row);
-        self.starts.has(folded(rest)) || {
+        self.starts_with(folded(rest), rest) || {
             let behind = untag(rest);
-            behind.len() < rest.len() && self.starts.has(folded(behind))
+            behind.len() < rest.len() && self.starts_with(folded(behind), behind)
         }
     }
 
-    /// The same for a row whose prefix begins like any word.
-    pub fn begins_named(&self, row: &[u8]) -> bool {
-        self.behind(row)
+    #[inline]
+    fn starts_with(&self, key: [u8; 3], row: &[u8]) -> bool {
+        self.starts.has(key) && self.starts.of(key[0]).any(|literal| starts_with(row, literal))
     }
+}
+
+/// Whether a path and a line number stand before the row's first blank that is not at its edge:
+/// its first colon, or the second behind the letter of a drive, is followed by a number.
+pub fn has_place(row: &[u8]) -> bool {
+    let head = &row[..row.len().min(PLACE)];
+    let Some(mut colon) = memchr(b':', head) else { return false };
+    if head.get(colon + 1) == Some(&b'\\') {
+        let Some(next) = memchr(b':', &head[colon + 1..]) else { return false };
+        colon += 1 + next;
+    }
+    let number = match row.get(colon + 1..) {
+        Some([b' ', b'l', b'i', b'n', b'e', b' ', c, ..] | [b' ' | b'[', c, ..] | [c, ..]) => {
+            c.is_ascii_digit()
+        }
+        _ => false,
+    };
+    if !number {
+        return false;
+    }
+    let word = |c: &&u8| !matches!(c, b' ' | b'\t' | b'(' | b'[');
+    let length = head[..colon].iter().rev().take_while(word).count();
+    let path = &head[colon - length..colon];
+    path.iter().any(|c| matches!(c, b'.' | b'/')) || path.ends_with(b"file")
 }
 
 /// The row from its first byte that means something: no prefix, no frame, no blanks.
@@ -156,15 +189,24 @@ fn folded(row: &[u8]) -> [u8; 3] {
     if digits > 0 { [b'0', b, c] } else { key(row) }
 }
 
-/// A row that begins like `literal`, digits folded.
-pub fn starts_with(row: &[u8], literal: &[u8]) -> bool {
-    match literal.split_first() {
-        Some((b'0', rest)) => {
-            let digits = row.iter().take_while(|c| c.is_ascii_digit()).count();
-            digits > 0 && row[digits..].starts_with(rest)
+/// A row that begins like `literal`: a 0 at its beginning stands for digits, `WORD` for a word.
+pub fn starts_with(mut row: &[u8], literal: &[u8]) -> bool {
+    for (i, c) in literal.iter().enumerate() {
+        let run = match c {
+            b'0' if i == 0 => row.iter().take_while(|c| c.is_ascii_digit()).count(),
+            &WORD => row.iter().take_while(|c| is_name(**c)).count(),
+            _ => usize::from(row.first() == Some(c)),
+        };
+        if run == 0 {
+            return false;
         }
-        _ => row.starts_with(literal),
+        row = &row[run..];
     }
+    true
+}
+
+fn is_name(c: u8) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'/' | b'-')
 }
 
 impl Searcher {
@@ -191,23 +233,37 @@ impl Searcher {
 /// The first three bytes of literals, hashed: says yes too often, no never wrongly.
 struct Keys {
     bits: Box<[u64; Keys::WORDS]>,
+    /// A literal of one byte, or one that goes on with a wildcard, begins so.
     any: [bool; 256],
+    /// The literals themselves, by that first byte.
+    literals: Vec<Vec<Vec<u8>>>,
 }
 
 impl Keys {
     const WORDS: usize = 1 << 10;
 
     fn new() -> Keys {
-        Keys { bits: Box::new([0; Keys::WORDS]), any: [false; 256] }
+        Keys {
+            bits: Box::new([0; Keys::WORDS]),
+            any: [false; 256],
+            literals: vec![Vec::new(); 256],
+        }
     }
 
-    fn add(&mut self, literal: &[u8]) {
-        match *literal {
+    fn add(&mut self, key: &[u8], literal: Vec<u8>) {
+        if let Some(first) = key.first() {
+            self.literals[usize::from(*first)].push(literal);
+        }
+        match *key {
             [] => {}
-            [a] => self.any[usize::from(a)] = true,
+            [a] | [a, WORD, ..] => self.any[usize::from(a)] = true,
             [a, b] => (0..=255).for_each(|c| self.set([a, b, c])),
             [a, b, c, ..] => self.set([a, b, c]),
         }
+    }
+
+    fn of(&self, first: u8) -> impl Iterator<Item = &Vec<u8>> {
+        self.literals[usize::from(first)].iter()
     }
 
     fn set(&mut self, key: [u8; 3]) {
@@ -286,13 +342,29 @@ mod tests {
             "2024-05-01T10:00:00.0Z 12 passed",
             "[ERROR] FAIL",
             "make: x.  Stop.",
+            "a.c:3",
+            "[ERROR] src/a.scala:3: x",
+            "C:\\a.c:3",
+            "./a.sh: line 3: x",
+            "Makefile:3: x",
         ] {
             assert!(filter.edges(row.as_bytes()), "{row}");
         }
-        for row in ["", "  ", "x FAIL", "passed", "js", "12 failed", "2024-05-01T10:00:00.0Z x"] {
+        for row in [
+            "",
+            "  ",
+            "x FAIL",
+            "passed",
+            "js",
+            "12 failed",
+            "2024-05-01T10:00:00.0Z x",
+            "at 10:00",
+            "a.c: x",
+            "error:3",
+        ] {
             assert!(!filter.edges(row.as_bytes()), "{row}");
         }
         let row = b"job\tstep\t2024-05-01T10:00:00.0Z FAIL";
-        assert!(filter.begins_named(row) && !filter.edges(row));
+        assert!(filter.begins_behind(row) && !filter.edges(row));
     }
 }

@@ -8,7 +8,7 @@ use regex::bytes::{Captures, Regex, RegexBuilder};
 use serde::Deserialize;
 
 use super::examples;
-use super::filter::{Filter, lead, starts_with, trim_end, untag};
+use super::filter::{Filter, WORD, has_place, lead, starts_with, trim_end, untag};
 use crate::event::Severity;
 
 /// The rules of the house. Within a kind the first that fits a row decides.
@@ -121,6 +121,8 @@ struct Source {
     starts: Vec<String>,
     #[serde(default)]
     ends: Vec<String>,
+    #[serde(default)]
+    place: bool,
     pattern: String,
     tool: Option<String>,
     severity: Option<Severity>,
@@ -195,6 +197,8 @@ pub struct Rule {
     holds: Vec<String>,
     starts: Vec<String>,
     ends: Vec<String>,
+    /// Its rows begin with the place, so that `holds` is asked only of such rows.
+    place: bool,
     pattern: String,
     regex: OnceLock<Regex>,
 }
@@ -213,6 +217,8 @@ pub struct Rules {
     ends: Vec<Vec<(Vec<u8>, u16)>>,
     /// Rules without a literal: they have a context.
     bare: Vec<u16>,
+    /// Rules without a literal for rows that begin with a place.
+    places: Vec<u16>,
 }
 
 impl fmt::Debug for Rules {
@@ -272,7 +278,7 @@ impl Rules {
         let (mut holds, mut holders) = (Vec::new(), Vec::new());
         let mut starts = vec![Vec::new(); 256];
         let mut ends = vec![Vec::new(); 256];
-        let mut bare = Vec::new();
+        let (mut bare, mut places) = (Vec::new(), Vec::new());
         for (i, rule) in rules.iter().enumerate() {
             let i = u16::try_from(i).ok()?;
             for literal in &rule.holds {
@@ -288,7 +294,7 @@ impl Rules {
                 ends[usize::from(last)].push((literal.clone().into_bytes(), i));
             }
             if rule.holds.is_empty() && rule.starts.is_empty() && rule.ends.is_empty() {
-                bare.push(i);
+                if rule.place { places.push(i) } else { bare.push(i) }
             }
         }
         // A fence of Markdown begins so, or in a quote.
@@ -296,12 +302,24 @@ impl Rules {
         let all = |of: &'_ [Vec<(Vec<u8>, u16)>]| -> Vec<Vec<u8>> {
             of.iter().flatten().map(|(literal, _)| literal.clone()).collect()
         };
-        let filter = Filter::new(&holds, &[&all(&starts)[..], &fences].concat(), &all(&ends))?;
+        let free = |(_, i): &(&&[u8], &u16)| !rules[usize::from(**i)].place;
+        let free: Vec<&[u8]> = holds.iter().zip(&holders).filter(free).map(|(l, _)| *l).collect();
+        let filter = Filter::new(&free, &[&all(&starts)[..], &fences].concat(), &all(&ends))?;
         let searcher = AhoCorasick::builder()
             .kind(Some(aho_corasick::AhoCorasickKind::DFA))
             .build(&holds)
             .ok()?;
-        Some(Rules { contexts, filter, holds: searcher, holders, starts, ends, bare, rules })
+        Some(Rules {
+            contexts,
+            filter,
+            holds: searcher,
+            holders,
+            starts,
+            ends,
+            bare,
+            places,
+            rules,
+        })
     }
 
     /// Gathers the rules, in their order, whose literals this row has.
@@ -335,6 +353,9 @@ impl Rules {
                 }
             }
         }
+        if has_place(whole) {
+            found.extend(&self.places);
+        }
         if bare {
             found.extend(&self.bare);
         }
@@ -365,8 +386,8 @@ impl Rule {
         if literals.clone().any(|l| l.contains(['\n', '\r'])) {
             return Err("a literal holds a line end".into());
         }
-        if literals.clone().next().is_none() && s.when.is_none() {
-            return Err("holds, starts or ends is missing".into());
+        if literals.clone().next().is_none() && !s.place && s.when.is_none() {
+            return Err("holds, starts, ends or place is missing".into());
         }
         let blank = |c: char| matches!(c, ' ' | '\t');
         if s.starts.iter().any(|l| l.starts_with(blank))
@@ -425,8 +446,14 @@ impl Rule {
             unit: s.unit,
             no: s.no,
             holds: s.holds,
-            starts: s.starts,
+            // `…` stands for a word.
+            starts: s
+                .starts
+                .iter()
+                .map(|l| l.replace('…', &char::from(WORD).to_string()))
+                .collect(),
             ends: s.ends,
+            place: s.place,
             pattern: s.pattern,
             regex: OnceLock::new(),
         })

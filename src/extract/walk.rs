@@ -55,7 +55,7 @@ impl Walk {
             while hits.next_if(|at| **at < end).is_some() {
                 wanted = true;
             }
-            if wanted || filter.edges(bytes) || (named && filter.begins_named(bytes)) {
+            if wanted || filter.edges(bytes) || (named && filter.begins_behind(bytes)) {
                 let offset = if self.stripped { raw.seek(number) } else { start };
                 all = show(&Line { bytes, number, offset });
             }
