@@ -9,6 +9,9 @@ use orch::cli::{self, Answer};
 use orch::event::{Event, TYPES};
 use orch::extract::{Extractor, Format};
 
+/// Bytes asked for at once.
+const BUFFER: usize = 256 << 10;
+
 /// Read what a session printed and write it as events, one JSON object a line
 #[derive(Parser)]
 #[command(name = env!("CARGO_BIN_NAME"))]
@@ -29,7 +32,7 @@ fn main() -> ExitCode {
 fn run(args: Args) -> anyhow::Result<Answer> {
     let mut extractor = Extractor::new(args.format);
     let (mut input, mut events) = (io::stdin().lock(), Vec::new());
-    let mut buffer = vec![0; 1 << 16];
+    let mut buffer = vec![0; BUFFER];
     loop {
         let n = match input.read(&mut buffer) {
             Ok(n) => n,

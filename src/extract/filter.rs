@@ -40,7 +40,9 @@ impl Filter {
         let mut filter = Filter { packs, starts: Keys::new(), ends: Keys::new() };
         starts.iter().for_each(|l| filter.starts.add(l, l.clone()));
         for literal in ends {
-            filter.ends.add(&literal.iter().rev().copied().collect::<Vec<u8>>(), literal.clone());
+            let before = |c: &&u8| **c != b'0';
+            let key: Vec<u8> = literal.iter().rev().take_while(before).copied().collect();
+            filter.ends.add(&key, literal.clone());
         }
         Some(filter)
     }
@@ -65,29 +67,27 @@ impl Filter {
     pub fn edges(&self, row: &[u8]) -> bool {
         let Some(last) = last(row) else { return false };
         let row = &row[..=last];
-        self.ends_with(row) || has_place(row) || self.begins(row)
+        self.ends_with(row) || self.begins(blanks(row))
     }
 
     fn ends_with(&self, row: &[u8]) -> bool {
         let last = row.len() - 1;
         let key = [row[last], back(row, last, 1), back(row, last, 2)];
-        self.ends.has(key) && self.ends.of(row[last]).any(|literal| row.ends_with(literal))
+        self.ends.has(key) && self.ends.of(row[last]).any(|literal| ends_with(row, literal))
     }
 
     fn begins(&self, row: &[u8]) -> bool {
-        let row = blanks(row);
-        let Some(first) = row.first() else { return false };
-        match CLASS[usize::from(*first)] {
-            Class::Word => self.starts_with(key(row), row),
-            Class::Digit => self.starts_with(folded(row), row) || self.begins_behind(row),
-            Class::Mark => self.starts_with(key(row), row) || self.begins_behind(row),
+        match row.first() {
+            Some(first) if MARK[usize::from(*first)] => self.begins_behind(row),
+            Some(_) => self.starts_with(key(row), row) || has_place(row),
+            None => false,
         }
     }
 
     /// The same for what stands behind a prefix, a tag or a frame.
     pub fn begins_behind(&self, row: &[u8]) -> bool {
         let rest = lead(row);
-        self.starts_with(folded(rest), rest) || {
+        self.starts_with(folded(rest), rest) || has_place(rest) || {
             let behind = untag(rest);
             behind.len() < rest.len() && self.starts_with(folded(behind), behind)
         }
@@ -99,8 +99,9 @@ impl Filter {
     }
 }
 
-/// Whether a path and a line number stand before the row's first blank that is not at its edge:
-/// its first colon, or the second behind the letter of a drive, is followed by a number.
+/// Whether the row begins with a place: its first colon, or the second behind the letter of a
+/// drive, has a path before it and a number behind it, or the number before it and a severity
+/// behind it.
 pub fn has_place(row: &[u8]) -> bool {
     let head = &row[..row.len().min(PLACE)];
     let Some(mut colon) = memchr(b':', head) else { return false };
@@ -108,14 +109,17 @@ pub fn has_place(row: &[u8]) -> bool {
         let Some(next) = memchr(b':', &head[colon + 1..]) else { return false };
         colon += 1 + next;
     }
-    let number = match row.get(colon + 1..) {
-        Some([b' ', b'l', b'i', b'n', b'e', b' ', c, ..] | [b' ' | b'[', c, ..] | [c, ..]) => {
+    let number = match &row[colon + 1..] {
+        [b' ', b'l', b'i', b'n', b'e', b' ', c, ..] | [b' ' | b'[', c, ..] | [c, ..] => {
             c.is_ascii_digit()
         }
-        _ => false,
+        [] => false,
     };
     if !number {
-        return false;
+        // `a.cs(3,5): error`, `a.csproj : error`
+        let severity = [&b" error "[..], b" warning ", b" fatal error "];
+        return severity.iter().any(|s| row[colon + 1..].starts_with(s))
+            && matches!(row[..colon], [.., b'0'..=b'9', b')'] | [.., b' ']);
     }
     let word = |c: &&u8| !matches!(c, b' ' | b'\t' | b'(' | b'[');
     let length = head[..colon].iter().rev().take_while(word).count();
@@ -205,6 +209,21 @@ pub fn starts_with(mut row: &[u8], literal: &[u8]) -> bool {
     true
 }
 
+/// A row that ends like `literal`: a 0 in it stands for digits.
+pub fn ends_with(mut row: &[u8], literal: &[u8]) -> bool {
+    for c in literal.iter().rev() {
+        let run = match c {
+            b'0' => row.iter().rev().take_while(|c| c.is_ascii_digit()).count(),
+            _ => usize::from(row.last() == Some(c)),
+        };
+        if run == 0 {
+            return false;
+        }
+        row = &row[..row.len() - run];
+    }
+    true
+}
+
 fn is_name(c: u8) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'/' | b'-')
 }
@@ -284,28 +303,16 @@ impl Keys {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Class {
-    Word,
-    Digit,
-    /// A prefix, a tag or a frame may begin so.
-    Mark,
-}
-
-const CLASS: [Class; 256] = {
-    let mut class = [Class::Word; 256];
-    let mut c = b'0';
-    while c <= b'9' {
-        class[c as usize] = Class::Digit;
-        c += 1;
-    }
-    let marks = [b'[', b'|', b'#', 0xe2, 0xef];
+/// Bytes with which a number, a prefix, a tag or a frame may begin.
+const MARK: [bool; 256] = {
+    let mut marks = [false; 256];
+    let all = b"0123456789[|#\xe2\xef";
     let mut i = 0;
-    while i < marks.len() {
-        class[marks[i] as usize] = Class::Mark;
+    while i < all.len() {
+        marks[all[i] as usize] = true;
         i += 1;
     }
-    class
+    marks
 };
 
 #[cfg(test)]

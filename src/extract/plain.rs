@@ -1,13 +1,15 @@
-//! A block of lines without the escapes that only colour it, line for line.
+//! A block of lines without its escapes, line for line.
 
 use memchr::{memchr, memrchr};
 
 /// Blanks that a move to the right stands for, at most.
 const WIDEST: usize = 400;
+/// Stands between the rows that one line draws (a vertical tab).
+pub const ROW: u8 = 0x0b;
 
-/// Lines that cannot be had by leaving something out (moves, erased rows, a shell's marks) stay
-/// as they are, escapes included; `odd` gets the positions in `out` at which they begin.
-/// False: there is nothing to leave out and `out` is not used.
+/// Colours are left out; a move to another row becomes `ROW`, an erased row a carriage return.
+/// A line with a shell's marks stays as it is; `odd` gets the position in `out` at which it begins.
+/// False: there is no escape in the block and `out` is not used.
 pub fn strip(block: &[u8], out: &mut Vec<u8>, odd: &mut Vec<usize>) -> bool {
     let Some(mut escape) = memchr(0x1b, block) else { return false };
     out.clear();
@@ -16,8 +18,8 @@ pub fn strip(block: &[u8], out: &mut Vec<u8>, odd: &mut Vec<usize>) -> bool {
         out.extend_from_slice(&block[at..escape]);
         match sequence(&block[escape..]) {
             Sequence::Skip(length) => at = escape + length,
-            Sequence::Right(n, length) => {
-                out.resize(out.len() + n, b' ');
+            Sequence::Put(n, c, length) => {
+                out.resize(out.len() + n, c);
                 at = escape + length;
             }
             Sequence::Odd => {
@@ -41,41 +43,51 @@ pub fn strip(block: &[u8], out: &mut Vec<u8>, odd: &mut Vec<usize>) -> bool {
 enum Sequence {
     /// So many bytes that draw nothing.
     Skip(usize),
-    /// Blanks, and the bytes that they stand for.
-    Right(usize, usize),
+    /// So many of a byte, and the bytes that they stand for.
+    Put(usize, u8, usize),
     Odd,
 }
 
-/// The sequence that these bytes begin with.
+/// The sequence that these bytes begin with; it goes no further than the line.
 fn sequence(bytes: &[u8]) -> Sequence {
     match bytes.get(1) {
         Some(b'[') => {
             let length = bytes[2..].iter().position(|c| !matches!(c, 0x20..0x40));
-            let Some(length) = length else { return Sequence::Odd };
-            let (params, end) = (&bytes[2..2 + length], 3 + length);
-            match bytes[2 + length] {
-                b'm' | b'h' | b'l' => Sequence::Skip(end),
-                b'K' if params.is_empty() || params == b"0" => Sequence::Skip(end),
-                b'C' => match std::str::from_utf8(params).map(str::parse::<usize>) {
-                    Ok(Ok(n)) => Sequence::Right(n.clamp(1, WIDEST), end),
-                    _ if params.is_empty() => Sequence::Right(1, end),
-                    _ => Sequence::Odd,
-                },
-                _ => Sequence::Odd,
+            let length = length.unwrap_or(bytes.len() - 2);
+            let (params, end) = (&bytes[2..2 + length], (3 + length).min(bytes.len()));
+            match bytes.get(2 + length) {
+                Some(b'C') => Sequence::Put(number(params).clamp(1, WIDEST), b' ', end),
+                Some(b'K') if params == b"2" => Sequence::Put(1, b'\r', end),
+                Some(b'G') if number(params) <= 1 => Sequence::Put(1, b'\r', end),
+                Some(b'H' | b'f' | b'A' | b'B' | b'E' | b'F' | b'J' | b'd') => {
+                    Sequence::Put(1, ROW, end)
+                }
+                Some(0x40..=0x7e) => Sequence::Skip(end),
+                _ => Sequence::Skip(2 + length),
             }
         }
-        Some(b']') if !bytes[2..].starts_with(b"133;") => {
+        Some(b']') if bytes[2..].starts_with(b"133;") => Sequence::Odd,
+        Some(b']' | b'P' | b'X' | b'^' | b'_') => {
             let end = bytes[2..].iter().position(|c| matches!(c, 0x07 | 0x1b | b'\n'));
-            match end.map(|end| (2 + end, &bytes[2 + end..])) {
-                Some((end, [0x07, ..])) => Sequence::Skip(end + 1),
-                Some((end, [0x1b, b'\\', ..])) => Sequence::Skip(end + 2),
-                _ => Sequence::Odd,
+            let end = end.map_or(bytes.len(), |end| end + 2);
+            match &bytes[end..] {
+                [0x07, ..] => Sequence::Skip(end + 1),
+                [0x1b, b'\\', ..] => Sequence::Skip(end + 2),
+                _ => Sequence::Skip(end),
             }
         }
-        Some(b'(' | b')') if bytes.len() > 2 && bytes[2] != b'\n' => Sequence::Skip(3),
-        Some(b'=' | b'>') => Sequence::Skip(2),
-        _ => Sequence::Odd,
+        Some(b'(' | b')' | b'*' | b'+' | b'#' | b'%' | b' ') => match bytes.get(2) {
+            Some(b'\n') | None => Sequence::Skip(2),
+            Some(_) => Sequence::Skip(3),
+        },
+        Some(b'\n') | None => Sequence::Skip(1),
+        Some(0x30..=0x7e) => Sequence::Skip(2),
+        Some(_) => Sequence::Skip(1),
     }
+}
+
+fn number(digits: &[u8]) -> usize {
+    std::str::from_utf8(digits).ok().and_then(|n| n.parse().ok()).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -90,13 +102,13 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_left_out_and_moves_are_left_in() {
+    fn escapes_are_left_out_and_moves_leave_their_mark() {
         assert_eq!(stripped("plain\n"), ("plain\n".into(), vec![]));
         assert_eq!(stripped("\u{1b}[31ma\u{1b}[0m\u{1b}[2Cb\u{1b}[K\n"), ("a  b\n".into(), vec![]));
         assert_eq!(stripped("\u{1b}]8;;http://a\u{1b}\\x\u{1b}]0;t\u{7}y"), ("xy".into(), vec![]));
-        let moved = "\u{1b}[1ma\nb\u{1b}[1mc\u{1b}[3;1Hd\ne\u{1b}[1m";
-        assert_eq!(stripped(moved), ("a\nb\u{1b}[1mc\u{1b}[3;1Hd\ne".into(), vec![2]));
-        assert_eq!(stripped("a\u{1b}[31").1, [0]);
+        let moved = "\u{1b}[1ma\nb\u{1b}[1mc\u{1b}[3;1Hd\u{1b}[2Ke\u{1b}[1m\u{1b}7";
+        assert_eq!(stripped(moved), ("a\nbc\u{b}d\re".into(), vec![]));
+        assert_eq!(stripped("a\u{1b}[31\nb\u{1b}]0;x\nc\u{1b}"), ("a\nb\nc".into(), vec![]));
         assert_eq!(stripped("\u{1b}]133;D;1\u{7}\nb").1, [0]);
     }
 }

@@ -12,7 +12,7 @@ pub fn strip(row: &str) -> &str {
 
 /// Their length in bytes.
 pub fn length(row: &[u8]) -> usize {
-    let mut at = 0;
+    let mut at = named(row);
     for _ in 0..DEEPEST {
         match one(&row[at..]) {
             0 => break,
@@ -24,10 +24,6 @@ pub fn length(row: &[u8]) -> usize {
 
 fn one(row: &[u8]) -> usize {
     let Some(first) = row.first() else { return 0 };
-    let named = named(row);
-    if named > 0 {
-        return named;
-    }
     match first {
         b'0'..=b'9' => spaced(row, stamp(row)).max(spaced(row, clock(row))),
         b'[' if row.starts_with(b"[INFO] ") => 7,

@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memrchr};
+
+use super::plain::ROW;
+
 /// A shell's own mark in the stream (OSC 133).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
@@ -33,7 +37,23 @@ pub fn look(line: &[u8]) -> Look<'_> {
     if is_plain(line) {
         return Look::Row(String::from_utf8_lossy(line));
     }
-    Look::Rows(render(&String::from_utf8_lossy(line)))
+    if memchr(0x1b, line).is_some() {
+        return Look::Rows(render(&String::from_utf8_lossy(line)));
+    }
+    let mut rows: Vec<String> = line.split(|c| *c == ROW).map(seen).collect();
+    match rows.len() {
+        1 => Look::Row(Cow::Owned(rows.remove(0))),
+        _ => Look::Rows(Rendered { rows, marks: Vec::new() }),
+    }
+}
+
+/// A row without escapes: what stands after its last carriage return, but for those at its end.
+fn seen(row: &[u8]) -> String {
+    let returns = row.iter().rev().take_while(|c| **c == b'\r').count();
+    let row = &row[..row.len() - returns];
+    let row = &row[memrchr(b'\r', row).map_or(0, |at| at + 1)..];
+    let row = String::from_utf8_lossy(row);
+    if is_plain(row.as_bytes()) { row.into_owned() } else { render(&row).rows.concat() }
 }
 
 /// No control but a tab: nothing that is carried out.

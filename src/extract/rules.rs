@@ -8,7 +8,7 @@ use regex::bytes::{Captures, Regex, RegexBuilder};
 use serde::Deserialize;
 
 use super::examples;
-use super::filter::{Filter, WORD, has_place, lead, starts_with, trim_end, untag};
+use super::filter::{Filter, WORD, ends_with, has_place, lead, starts_with, trim_end, untag};
 use crate::event::Severity;
 
 /// The rules of the house. Within a kind the first that fits a row decides.
@@ -291,7 +291,10 @@ impl Rules {
             }
             for literal in &rule.ends {
                 let last = *literal.as_bytes().last()?;
-                ends[usize::from(last)].push((literal.clone().into_bytes(), i));
+                let digits = if last == b'0' { b'0'..=b'9' } else { last..=last };
+                for last in digits {
+                    ends[usize::from(last)].push((literal.clone().into_bytes(), i));
+                }
             }
             if rule.holds.is_empty() && rule.starts.is_empty() && rule.ends.is_empty() {
                 if rule.place { places.push(i) } else { bare.push(i) }
@@ -348,7 +351,7 @@ impl Rules {
         }
         if let Some(last) = row.last() {
             for (literal, rule) in &self.ends[usize::from(*last)] {
-                if row.ends_with(literal) {
+                if ends_with(row, literal) {
                     found.push(*rule);
                 }
             }

@@ -2,8 +2,11 @@
 
 use std::collections::VecDeque;
 
+use memchr::memrchr;
+
 use super::phrase::clip;
-use super::render::{Look, look};
+use super::prefix::strip;
+use super::render::{Look, look, unframe};
 
 /// Rows that are kept, and how much of each.
 const ROWS: usize = 40;
@@ -16,11 +19,23 @@ pub struct Tail {
     /// Rows that say nothing here: the verdict itself, what stands in a fence.
     mute: VecDeque<u64>,
     verdict: Option<u64>,
+    /// The last lines of what was read last, and the number of the first.
+    pending: Vec<u8>,
+    first: u64,
+}
+
+/// A row without prefix, frame, and blanks at its end.
+pub fn trim(row: &str) -> &str {
+    unframe(strip(row.trim_end()))
 }
 
 impl Tail {
-    /// A row that is not blank.
+    /// A row, unless it is blank.
     pub fn keep(&mut self, number: u64, row: &str) {
+        let row = trim(row);
+        if row.trim().is_empty() {
+            return;
+        }
         if self.rows.len() == ROWS {
             self.rows.pop_front();
         }
@@ -28,29 +43,34 @@ impl Tail {
         self.rows.push_back((number, if mute { String::new() } else { clip(row, WIDTH) }));
     }
 
-    /// The lines of a block, the last one first.
-    pub fn keep_last<'a>(
-        &mut self,
-        lines: impl Iterator<Item = (u64, &'a [u8])>,
-        mut trim: impl FnMut(&str) -> &str,
-    ) {
-        let mut found: Vec<(u64, String)> = Vec::new();
-        for (number, line) in lines {
-            match look(line) {
-                Look::Row(row) => found.push((number, clip(trim(&row), WIDTH))),
-                Look::Rows(shown) => {
-                    let rows = shown.rows.iter().rev().take(ROWS);
-                    found.extend(rows.map(|row| (number, clip(trim(row), WIDTH))));
-                }
-            }
-            found.pop_if(|(_, row)| row.trim().is_empty());
-            if found.len() >= ROWS {
-                break;
-            }
+    /// The last lines of a text, of which so many stand before `end`. They are read when somebody asks.
+    pub fn keep_last(&mut self, text: &[u8], end: u64) {
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        let (mut rest, mut lines, mut rows) = (text.len(), 0, 0);
+        while rest > 0 && rows < ROWS {
+            let start = memrchr(b'\n', &text[..rest - 1]).map_or(0, |at| at + 1);
+            let line = &text[start..rest];
+            rows += usize::from(!line.trim_ascii().is_empty());
+            lines += 1;
+            rest = start;
         }
-        for (number, row) in found.iter().rev() {
-            if !row.trim().is_empty() {
-                self.keep(*number, row);
+        if rows < ROWS {
+            self.settle();
+        } else {
+            self.rows.clear();
+        }
+        self.pending.clear();
+        self.pending.extend_from_slice(&text[rest..]);
+        self.first = end - lines;
+    }
+
+    /// Reads the lines that wait.
+    pub fn settle(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        for (number, line) in (self.first..).zip(pending.split(|c| *c == b'\n')) {
+            match look(line) {
+                Look::Row(row) => self.keep(number, &row),
+                Look::Rows(shown) => shown.rows.iter().for_each(|row| self.keep(number, row)),
             }
         }
     }

@@ -11,7 +11,7 @@ use super::prefix::strip;
 use super::render::{Look, Mark, Rendered, look, unframe};
 use super::rules::{Rules, regex};
 use super::scan::{Claim, Scanner};
-use super::tail::Tail;
+use super::tail::{Tail, trim};
 use super::walk::Walk;
 use super::{limit, phrase};
 use crate::event::{Body, End, Evidence, Exit, Outcome, Resets};
@@ -94,6 +94,7 @@ impl Decoder for Text {
 
     fn close(&mut self, sink: &mut Sink<'_>) {
         self.fences.close(sink);
+        self.tail.settle();
         let before = self.scanner.verdicts;
         self.scanner.flush(sink);
         if self.scanner.verdicts != before {
@@ -150,8 +151,7 @@ impl Text {
             self.show(number, line.bytes, sink);
             self.is_hungry(number + 1)
         });
-        let last = walk.backwards(block, lines).map(|(number, line)| (first + number, line));
-        self.tail.keep_last(last, trim);
+        self.tail.keep_last(walk.text(block), first + lines);
         self.walk = walk;
         self.number = first + lines;
         lines
@@ -186,7 +186,7 @@ impl Text {
     pub fn row(&mut self, row: &str, sink: &mut Sink<'_>) {
         self.number += 1;
         self.log_row(self.number, row, sink);
-        self.keep(trim(row));
+        self.tail.keep(self.number, row);
     }
 
     /// A row of a full-screen program: what was drawn once is not drawn again, the second of two
@@ -195,7 +195,7 @@ impl Text {
         self.number += 1;
         let row = unframe(strip(row));
         self.scan(self.number, row, false, sink);
-        self.keep(row);
+        self.tail.keep(self.number, row);
     }
 
     /// What stands on the screen at the end takes the place of the last rows.
@@ -203,12 +203,6 @@ impl Text {
         self.tail.clear();
         for row in &rows {
             self.number += 1;
-            self.keep(unframe(row));
-        }
-    }
-
-    fn keep(&mut self, row: &str) {
-        if !row.trim().is_empty() {
             self.tail.keep(self.number, row);
         }
     }
@@ -397,11 +391,6 @@ impl Text {
             rows[newer..=older].iter().rev().map(|r| r.trim()).collect::<Vec<_>>().join("\n");
         Some(text)
     }
-}
-
-/// A row without prefix, frame, and blanks at its end.
-fn trim(row: &str) -> &str {
-    unframe(strip(row.trim_end()))
 }
 
 /// Lines, boxes and empty prompts that a full-screen program draws.

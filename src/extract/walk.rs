@@ -2,10 +2,10 @@
 
 use std::sync::LazyLock;
 
-use memchr::{memchr_iter, memmem, memrchr};
+use memchr::{memchr, memchr_iter, memchr2_iter, memmem};
 
 use super::filter::Filter;
-use super::plain;
+use super::plain::{self, ROW};
 
 /// A row behind the names of a job and a step; with and without a byte order mark.
 static NAMED: LazyLock<[memmem::Finder<'static>; 2]> =
@@ -40,9 +40,7 @@ impl Walk {
         self.hits.clear();
         self.stripped = plain::strip(block, &mut self.text, &mut self.hits);
         let text = if self.stripped { &self.text } else { block };
-        // What a carriage return leaves over may begin otherwise.
-        let returns = memchr_iter(b'\r', text).filter(|at| text.get(at + 1) != Some(&b'\n'));
-        self.hits.extend(returns);
+        overwritten(filter, text, &mut self.hits);
         filter.find(text, &mut self.hits);
         let named = NAMED.iter().any(|finder| finder.find(text).is_some());
         let mut hits = self.hits.iter().peekable();
@@ -65,22 +63,27 @@ impl Walk {
         number
     }
 
-    /// The lines of that block from its last to its first, and how many stand before each.
-    pub fn backwards<'a>(
-        &'a self,
-        block: &'a [u8],
-        lines: u64,
-    ) -> impl Iterator<Item = (u64, &'a [u8])> {
-        let text = if self.stripped { &self.text } else { block };
-        let mut rest = Some(text.strip_suffix(b"\n").unwrap_or(text)).filter(|_| lines > 0);
-        let mut number = lines;
-        std::iter::from_fn(move || {
-            let text = rest?;
-            let cut = memrchr(b'\n', text);
-            rest = cut.map(|at| &text[..at]);
-            number = number.saturating_sub(1);
-            Some((number, &text[cut.map_or(0, |at| at + 1)..]))
-        })
+    /// That block as it was gone through.
+    pub fn text<'a>(&'a self, block: &'a [u8]) -> &'a [u8] {
+        if self.stripped { &self.text } else { block }
+    }
+}
+
+/// Finds what begins in the middle of a line: behind a carriage return, on a row of its own.
+fn overwritten(filter: &Filter, text: &[u8], hits: &mut Vec<usize>) {
+    let mut ends = memchr2_iter(b'\r', ROW, text).peekable();
+    while let Some(at) = ends.next() {
+        let rest = &text[at + 1..];
+        if rest.first() == Some(&b'\n') {
+            continue;
+        }
+        let next = ends.peek().map_or(rest.len(), |next| next - at - 1);
+        let row = &rest[..memchr(b'\n', &rest[..next]).unwrap_or(next)];
+        // What the next carriage return goes over is not seen.
+        let over = row.len() == next && rest.get(next) == Some(&b'\r');
+        if (!over || rest.get(next + 1) == Some(&b'\n')) && filter.edges(row) {
+            hits.push(at);
+        }
     }
 }
 
