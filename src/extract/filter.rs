@@ -78,7 +78,9 @@ impl Filter {
 
     fn begins(&self, row: &[u8]) -> bool {
         match row.first() {
-            Some(first) if MARK[usize::from(*first)] => self.begins_behind(row),
+            Some(first) if MARK[usize::from(*first)] => {
+                self.begins_with(bare(&row[prefix::plain(row)..]))
+            }
             Some(_) => self.starts_with(key(row), row) || has_place(row),
             None => false,
         }
@@ -86,7 +88,10 @@ impl Filter {
 
     /// The same for what stands behind a prefix, a tag or a frame.
     pub fn begins_behind(&self, row: &[u8]) -> bool {
-        let rest = lead(row);
+        self.begins_with(lead(row))
+    }
+
+    fn begins_with(&self, rest: &[u8]) -> bool {
         self.starts_with(folded(rest), rest) || has_place(rest) || {
             let behind = untag(rest);
             behind.len() < rest.len() && self.starts_with(folded(behind), behind)
@@ -129,7 +134,10 @@ pub fn has_place(row: &[u8]) -> bool {
 
 /// The row from its first byte that means something: no prefix, no frame, no blanks.
 pub fn lead(row: &[u8]) -> &[u8] {
-    let row = &row[prefix::length(row)..];
+    bare(&row[prefix::length(row)..])
+}
+
+fn bare(row: &[u8]) -> &[u8] {
     let row = blanks(row);
     for frame in ["│", "┃", "║", "|"] {
         if let Some(rest) = row.strip_prefix(frame.as_bytes()) {
@@ -249,35 +257,45 @@ impl Searcher {
     }
 }
 
-/// The first three bytes of literals, hashed: says yes too often, no never wrongly.
+/// The first bytes of literals: says yes too often, no never wrongly.
 struct Keys {
-    bits: Box<[u64; Keys::WORDS]>,
-    /// A literal of one byte, or one that goes on with a wildcard, begins so.
+    /// Of three bytes, hashed.
+    triples: Box<[u64; Keys::TRIPLES]>,
+    /// Of two bytes.
+    pairs: Box<[u64; Keys::PAIRS]>,
+    /// Of one, or one before a wildcard.
     any: [bool; 256],
     /// The literals themselves, by that first byte.
     literals: Vec<Vec<Vec<u8>>>,
 }
 
 impl Keys {
-    const WORDS: usize = 1 << 10;
+    const TRIPLES: usize = 1 << 8;
+    const PAIRS: usize = 1 << 10;
 
     fn new() -> Keys {
         Keys {
-            bits: Box::new([0; Keys::WORDS]),
+            triples: Box::new([0; Keys::TRIPLES]),
+            pairs: Box::new([0; Keys::PAIRS]),
             any: [false; 256],
             literals: vec![Vec::new(); 256],
         }
     }
 
     fn add(&mut self, key: &[u8], literal: Vec<u8>) {
-        if let Some(first) = key.first() {
-            self.literals[usize::from(*first)].push(literal);
-        }
+        let Some(first) = key.first() else { return };
+        self.literals[usize::from(*first)].push(literal);
         match *key {
             [] => {}
             [a] | [a, WORD, ..] => self.any[usize::from(a)] = true,
-            [a, b] => (0..=255).for_each(|c| self.set([a, b, c])),
-            [a, b, c, ..] => self.set([a, b, c]),
+            [a, b] | [a, b, WORD, ..] => {
+                let (word, bit) = Keys::pair(a, b);
+                self.pairs[word] |= bit;
+            }
+            [a, b, c, ..] => {
+                let (word, bit) = Keys::triple([a, b, c]);
+                self.triples[word] |= bit;
+            }
         }
     }
 
@@ -285,21 +303,25 @@ impl Keys {
         self.literals[usize::from(first)].iter()
     }
 
-    fn set(&mut self, key: [u8; 3]) {
-        let (word, bit) = Keys::place(key);
-        self.bits[word] |= bit;
-    }
-
     #[inline]
     fn has(&self, key: [u8; 3]) -> bool {
-        let (word, bit) = Keys::place(key);
-        self.bits[word] & bit != 0 || self.any[usize::from(key[0])]
+        let (triple, third) = Keys::triple(key);
+        let (pair, second) = Keys::pair(key[0], key[1]);
+        (self.triples[triple] & third != 0)
+            | (self.pairs[pair] & second != 0)
+            | self.any[usize::from(key[0])]
     }
 
     #[inline]
-    fn place([a, b, c]: [u8; 3]) -> (usize, u64) {
-        let n = u32::from_le_bytes([a, b, c, 0]).wrapping_mul(0x9e37_79b1) >> 16;
+    fn triple([a, b, c]: [u8; 3]) -> (usize, u64) {
+        let n = u32::from_le_bytes([a, b, c, 0]).wrapping_mul(0x9e37_79b1) >> 18;
         ((n >> 6) as usize, 1 << (n & 63))
+    }
+
+    #[inline]
+    fn pair(a: u8, b: u8) -> (usize, u64) {
+        let n = u16::from_le_bytes([a, b]);
+        (usize::from(n >> 6), 1 << (n & 63))
     }
 }
 

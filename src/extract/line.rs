@@ -1,6 +1,6 @@
 //! Cuts a byte stream into lines of bounded length.
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 
 /// What is kept for the next long line.
 const KEPT: usize = 64 << 10;
@@ -19,12 +19,14 @@ pub struct Lines {
     dropped: u64,
     number: u64,
     offset: u64,
+    /// Where the last line began.
+    last: u64,
     cap: usize,
 }
 
 impl Lines {
     pub fn new(cap: usize) -> Lines {
-        Lines { held: Vec::new(), dropped: 0, number: 0, offset: 0, cap }
+        Lines { held: Vec::new(), dropped: 0, number: 0, offset: 0, last: 0, cap }
     }
 
     /// Nothing of a line is held.
@@ -37,10 +39,17 @@ impl Lines {
         (self.number + 1, self.offset)
     }
 
-    /// So many lines and bytes were read otherwise.
-    pub fn skip(&mut self, lines: u64, bytes: usize) {
+    /// The same of the line that was read last.
+    pub fn last(&self) -> (u64, u64) {
+        (self.number, self.last)
+    }
+
+    /// These lines were read otherwise.
+    pub fn skip(&mut self, lines: u64, block: &[u8]) {
+        let text = block.strip_suffix(b"\n").unwrap_or(block);
+        self.last = self.offset + memrchr(b'\n', text).map_or(0, |at| at as u64 + 1);
         self.number += lines;
-        self.offset += bytes as u64;
+        self.offset += block.len() as u64;
     }
 
     /// Calls `each` for the line that ends in these bytes; it answers with the cap of the next
@@ -52,6 +61,7 @@ impl Lines {
         };
         let head = &bytes[..end];
         self.number += 1;
+        self.last = self.offset;
         if self.is_between() && head.len() <= self.cap {
             let line = Line { bytes: head, number: self.number, offset: self.offset, dropped: 0 };
             self.cap = each(line);

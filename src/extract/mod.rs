@@ -168,6 +168,9 @@ impl Extractor {
             self.decide(false, out);
         }
         let Extractor { mut input, mut seq, mut place } = self;
+        if let Input::Lines(lines, _) = &input {
+            (place.line, place.offset) = lines.last();
+        }
         if let Input::Lines(lines, decoder) = &mut input
             && let Some(line) = lines.rest()
         {
@@ -221,7 +224,7 @@ fn feed(
         let mut sink = Sink::new(out, seq, place);
         sink.set_ts(None);
         if let Some((number, length)) = decoder.block(&block[..=end], &mut sink) {
-            lines.skip(number, length);
+            lines.skip(number, &block[..length]);
             return length;
         }
     }

@@ -12,7 +12,13 @@ pub fn strip(row: &str) -> &str {
 
 /// Their length in bytes.
 pub fn length(row: &[u8]) -> usize {
-    let mut at = named(row);
+    let named = named(row);
+    named + plain(&row[named..])
+}
+
+/// The same where no names of a job and a step stand before the others.
+pub fn plain(row: &[u8]) -> usize {
+    let mut at = 0;
     for _ in 0..DEEPEST {
         match one(&row[at..]) {
             0 => break,
@@ -74,10 +80,12 @@ fn level(row: &[u8]) -> usize {
 
 /// `2024-05-01T10:00:00.000Z`: the length of an instant, with its fraction and zone.
 fn stamp(row: &[u8]) -> usize {
-    if !(shape(row, b"0000-00-00T00:00:00") || shape(row, b"0000-00-00 00:00:00")) {
-        return 0;
-    }
-    zone(row, fraction(row, 19))
+    // Its marks, and some of its digits.
+    let fits = row.len() > 18
+        && (row[4], row[7], row[13], row[16]) == (b'-', b'-', b':', b':')
+        && matches!(row[10], b'T' | b' ')
+        && [0, 9, 11, 18].iter().all(|i| row[*i].is_ascii_digit());
+    if fits { zone(row, fraction(row, 19)) } else { 0 }
 }
 
 /// `10:00:00.123`

@@ -2,14 +2,15 @@
 
 use std::sync::LazyLock;
 
-use memchr::{memchr, memchr_iter, memchr2_iter, memmem};
+use aho_corasick::packed;
+use memchr::{memchr, memchr_iter, memchr2_iter};
 
 use super::filter::Filter;
 use super::plain::{self, ROW};
 
-/// A row behind the names of a job and a step; with and without a byte order mark.
-static NAMED: LazyLock<[memmem::Finder<'static>; 2]> =
-    LazyLock::new(|| [memmem::Finder::new("\t20"), memmem::Finder::new("\t\u{feff}20")]);
+/// A stamp behind the names of a job and a step, with and without a byte order mark.
+static NAMED: LazyLock<Option<packed::Searcher>> =
+    LazyLock::new(|| packed::Searcher::new(["\t20", "\t\u{feff}20"]));
 
 #[derive(Default)]
 pub struct Walk {
@@ -42,7 +43,7 @@ impl Walk {
         let text = if self.stripped { &self.text } else { block };
         overwritten(filter, text, &mut self.hits);
         filter.find(text, &mut self.hits);
-        let named = NAMED.iter().any(|finder| finder.find(text).is_some());
+        let named = NAMED.as_ref().is_none_or(|searcher| searcher.find(text).is_some());
         let mut hits = self.hits.iter().peekable();
         let mut raw = Cursor { block, line: 0, offset: 0 };
         let (mut start, mut number) = (0, 0);

@@ -81,6 +81,9 @@ impl Diagnostics {
         let frame = group(c, "frame");
         let foreign = rule.user
             && (found.file.as_deref().is_some_and(library) || frame.is_some_and(|f| package(&f)));
+        if foreign && rule.when.is_none() && rule.opens.is_none() {
+            return None;
+        }
         if let Some(context) = context {
             if let (Some(row), Some(head)) = (margin, context.margin)
                 && row > head
@@ -244,7 +247,8 @@ fn severity(word: &str) -> Severity {
 
 /// A file of the language or of a package, not of the user.
 fn library(file: &str) -> bool {
-    const PARTS: [&str; 22] = [
+    const PARTS: [&str; 23] = [
+        "/bin/",
         "site-packages/",
         "dist-packages/",
         "/lib/python",
@@ -268,7 +272,8 @@ fn library(file: &str) -> bool {
         "/internal/modules/",
         "/usr/share/",
     ];
-    file.starts_with('<')
+    matches!(file, "sh" | "bash" | "dash" | "zsh")
+        || file.starts_with('<')
         || file.starts_with("node:")
         || file.starts_with("internal/")
         || PARTS.iter().any(|part| file.contains(part))
