@@ -6,16 +6,22 @@ use memchr::memchr;
 use super::prefix;
 
 /// Literals a searcher: more do not fit the buckets of slim Teddy, and slow it down.
-const PACK: usize = 8;
+const PACK: usize = 9;
+/// A stamp behind the names of a job and a step, with and without a byte order mark.
+const NAMED: [&[u8]; 2] = [b"\t20", b"\t\xef\xbb\xbf20"];
 /// Stands in a literal for a word.
 pub const WORD: u8 = 1;
 /// A path at the beginning of a row is not longer.
 const PLACE: usize = 300;
+/// A mark before it, mojibaked or not, is not longer.
+const MARK_LENGTH: usize = 13;
 
 pub struct Filter {
     packs: Vec<Searcher>,
     starts: Keys,
     ends: Keys,
+    /// Starts that mean something only behind what an earlier row said.
+    later: Keys,
 }
 
 enum Searcher {
@@ -26,7 +32,12 @@ enum Searcher {
 
 impl Filter {
     /// A start's leading digits are written as one 0. None: a literal is too long or too many.
-    pub fn new(holds: &[&[u8]], starts: &[Vec<u8>], ends: &[Vec<u8>]) -> Option<Filter> {
+    pub fn new(
+        holds: &[&[u8]],
+        starts: &[Vec<u8>],
+        ends: &[Vec<u8>],
+        later: &[Vec<u8>],
+    ) -> Option<Filter> {
         let mut shortest: Vec<&[u8]> = holds.to_vec();
         shortest.sort_by_key(|l| (l.len(), *l));
         shortest.dedup();
@@ -36,9 +47,12 @@ impl Filter {
                 needed.push(literal);
             }
         }
+        needed.extend(NAMED);
         let packs = needed.chunks(PACK).map(Searcher::new).collect::<Option<Vec<_>>>()?;
-        let mut filter = Filter { packs, starts: Keys::new(), ends: Keys::new() };
+        let mut filter =
+            Filter { packs, starts: Keys::new(), ends: Keys::new(), later: Keys::new() };
         starts.iter().for_each(|l| filter.starts.add(l, l.clone()));
+        later.iter().for_each(|l| filter.later.add(l, l.clone()));
         for literal in ends {
             let before = |c: &&u8| **c != b'0';
             let key: Vec<u8> = literal.iter().rev().take_while(before).copied().collect();
@@ -53,6 +67,10 @@ impl Filter {
             let mut at = 0;
             while let Some(found) = searcher.find(block, at) {
                 hits.push(found);
+                if is_named(block, found) {
+                    at = found + 1;
+                    continue;
+                }
                 // Once a row is enough.
                 match memchr(b'\n', &block[found..]) {
                     Some(n) => at = found + n + 1,
@@ -63,74 +81,103 @@ impl Filter {
         hits.sort_unstable();
     }
 
-    /// Whether this row begins or ends with one, or begins with a place.
-    pub fn edges(&self, row: &[u8]) -> bool {
+    /// Whether this row begins or ends with one, or begins with a place. `later`: whether starts
+    /// count that only mean something behind an earlier row.
+    #[inline]
+    pub fn edges(&self, row: &[u8], later: bool) -> bool {
         let Some(last) = last(row) else { return false };
         let row = &row[..=last];
-        self.ends_with(row) || self.begins(blanks(row))
+        self.ends_with(row, last) || self.begins(blanks(row), later)
     }
 
-    fn ends_with(&self, row: &[u8]) -> bool {
-        let last = row.len() - 1;
+    #[inline]
+    fn ends_with(&self, row: &[u8], last: usize) -> bool {
         let key = [row[last], back(row, last, 1), back(row, last, 2)];
-        self.ends.has(key) && self.ends.of(row[last]).any(|literal| ends_with(row, literal))
+        self.ends.has(key) && self.ends.of(key).any(|literal| ends_with(row, literal))
     }
 
-    fn begins(&self, row: &[u8]) -> bool {
+    #[inline]
+    fn begins(&self, row: &[u8], later: bool) -> bool {
         match row.first() {
             Some(first) if MARK[usize::from(*first)] => {
-                self.begins_with(bare(&row[prefix::plain(row)..]))
+                self.begins_with(bare(&row[prefix::plain(row)..]), later)
             }
-            Some(_) => self.starts_with(key(row), row) || has_place(row),
+            Some(_) => self.starts_with(key(row), row, later) || has_place(row),
             None => false,
         }
     }
 
-    /// The same for what stands behind a prefix, a tag or a frame.
-    pub fn begins_behind(&self, row: &[u8]) -> bool {
-        self.begins_with(lead(row))
+    /// The same for what stands behind the names of a job and a step.
+    pub fn begins_named(&self, row: &[u8], later: bool) -> bool {
+        self.begins_with(lead(row), later)
     }
 
-    fn begins_with(&self, rest: &[u8]) -> bool {
-        self.starts_with(folded(rest), rest) || has_place(rest) || {
+    fn begins_with(&self, rest: &[u8], later: bool) -> bool {
+        self.starts_with(folded(rest), rest, later) || has_place(rest) || {
             let behind = untag(rest);
-            behind.len() < rest.len() && self.starts_with(folded(behind), behind)
+            behind.len() < rest.len()
+                && (self.starts_with(folded(behind), behind, later) || has_place(behind))
         }
     }
 
     #[inline]
-    fn starts_with(&self, key: [u8; 3], row: &[u8]) -> bool {
-        self.starts.has(key) && self.starts.of(key[0]).any(|literal| starts_with(row, literal))
+    fn starts_with(&self, key: [u8; 3], row: &[u8], later: bool) -> bool {
+        (self.starts.has(key) && confirm(&self.starts, key, row))
+            || (later && self.later.has(key) && confirm(&self.later, key, row))
     }
 }
 
-/// Whether the row begins with a place: its first colon, or the second behind the letter of a
-/// drive, has a path before it and a number behind it, or the number before it and a severity
-/// behind it.
-pub fn has_place(row: &[u8]) -> bool {
-    let head = &row[..row.len().min(PLACE)];
-    let Some(mut colon) = memchr(b':', head) else { return false };
-    if head.get(colon + 1) == Some(&b'\\') {
-        let Some(next) = memchr(b':', &head[colon + 1..]) else { return false };
-        colon += 1 + next;
-    }
-    let number = match &row[colon + 1..] {
-        [b' ', b'l', b'i', b'n', b'e', b' ', c, ..] | [b' ' | b'[', c, ..] | [c, ..] => {
-            c.is_ascii_digit()
-        }
-        [] => false,
-    };
-    if !number {
-        // `a.cs(3,5): error`, `a.csproj : error`
-        let severity = [&b" error "[..], b" warning ", b" fatal error "];
-        return severity.iter().any(|s| row[colon + 1..].starts_with(s))
-            && matches!(row[..colon], [.., b'0'..=b'9', b')'] | [.., b' ']);
-    }
-    let word = |c: &&u8| !matches!(c, b' ' | b'\t' | b'(' | b'[');
-    let length = head[..colon].iter().rev().take_while(word).count();
-    let path = &head[colon - length..colon];
-    path.iter().any(|c| matches!(c, b'.' | b'/')) || path.ends_with(b"file")
+/// Whether a hit of the filter only says that names of a job and a step may stand there.
+pub fn is_named(text: &[u8], at: usize) -> bool {
+    text[at] == b'\t' && NAMED.iter().any(|literal| text[at..].starts_with(literal))
 }
+
+#[inline(never)]
+fn confirm(keys: &Keys, key: [u8; 3], row: &[u8]) -> bool {
+    keys.of(key).any(|literal| starts_with(row, literal))
+}
+
+/// Whether the row begins with a place: its first word, or the one after a mark, is a path with a
+/// number behind a colon or in brackets, or a severity follows it.
+pub fn has_place(row: &[u8]) -> bool {
+    let mut row = blanks(row);
+    if row.first().is_some_and(|c| *c >= 0x80) {
+        let mark = row.iter().take(MARK_LENGTH).take_while(|c| **c != b' ').count();
+        row = blanks(&row[mark..]);
+    }
+    let drive = if row.get(1..3) == Some(b":\\") { 2 } else { 0 };
+    let Some(length) = row[drive..].iter().take(PLACE).position(|c| END[usize::from(*c)]) else {
+        return false;
+    };
+    let (path, rest) = row.split_at(drive + length);
+    let number = match rest {
+        [b':', b' ', b'l', b'i', b'n', b'e', b' ', c, ..]
+        | [b':', b' ' | b'[', c, ..]
+        | [b':', c, ..] => c.is_ascii_digit(),
+        _ => false,
+    };
+    let is_path =
+        |path: &[u8]| path.iter().any(|c| matches!(c, b'.' | b'/')) || path.ends_with(b"file");
+    if number {
+        return is_path(path);
+    }
+    let behind = rest.strip_prefix(b" ").unwrap_or(rest);
+    let numbered = path.last() == Some(&b')') || rest.len() > behind.len();
+    numbered
+        && [&b": error "[..], b": warning ", b": fatal error "]
+            .iter()
+            .any(|s| behind.starts_with(s))
+        && is_path(path)
+}
+
+/// Bytes that end a path.
+const END: [bool; 256] = {
+    let mut ends = [false; 256];
+    ends[b' ' as usize] = true;
+    ends[b'\t' as usize] = true;
+    ends[b':' as usize] = true;
+    ends
+};
 
 /// The row from its first byte that means something: no prefix, no frame, no blanks.
 pub fn lead(row: &[u8]) -> &[u8] {
@@ -265,8 +312,9 @@ struct Keys {
     pairs: Box<[u64; Keys::PAIRS]>,
     /// Of one, or one before a wildcard.
     any: [bool; 256],
-    /// The literals themselves, by that first byte.
+    /// The literals themselves, by a hash of the first two bytes; those of one by that.
     literals: Vec<Vec<Vec<u8>>>,
+    short: Vec<Vec<Vec<u8>>>,
 }
 
 impl Keys {
@@ -279,28 +327,36 @@ impl Keys {
             pairs: Box::new([0; Keys::PAIRS]),
             any: [false; 256],
             literals: vec![Vec::new(); 256],
+            short: vec![Vec::new(); 256],
         }
     }
 
     fn add(&mut self, key: &[u8], literal: Vec<u8>) {
-        let Some(first) = key.first() else { return };
-        self.literals[usize::from(*first)].push(literal);
         match *key {
             [] => {}
-            [a] | [a, WORD, ..] => self.any[usize::from(a)] = true,
+            [a] | [a, WORD, ..] => {
+                self.any[usize::from(a)] = true;
+                self.short[usize::from(a)].push(literal);
+            }
             [a, b] | [a, b, WORD, ..] => {
                 let (word, bit) = Keys::pair(a, b);
                 self.pairs[word] |= bit;
+                self.literals[Keys::slot(a, b)].push(literal);
             }
             [a, b, c, ..] => {
                 let (word, bit) = Keys::triple([a, b, c]);
                 self.triples[word] |= bit;
+                self.literals[Keys::slot(a, b)].push(literal);
             }
         }
     }
 
-    fn of(&self, first: u8) -> impl Iterator<Item = &Vec<u8>> {
-        self.literals[usize::from(first)].iter()
+    fn of(&self, [a, b, _]: [u8; 3]) -> impl Iterator<Item = &Vec<u8>> {
+        self.literals[Keys::slot(a, b)].iter().chain(&self.short[usize::from(a)])
+    }
+
+    fn slot(a: u8, b: u8) -> usize {
+        usize::from(a.wrapping_mul(31) ^ b)
     }
 
     #[inline]
@@ -345,7 +401,7 @@ mod tests {
         let holds: [&[u8]; 3] = [b": error", b"): error", b"Traceback"];
         let edge = |all: &[&str]| -> Vec<Vec<u8>> { all.iter().map(|l| (*l).into()).collect() };
         let starts = edge(&["FAIL", "OK", "0 passed"]);
-        Filter::new(&holds, &starts, &edge(&[".js", "Stop."])).expect("a filter")
+        Filter::new(&holds, &starts, &edge(&[".js", "Stop."]), &edge(&["at "])).expect("a filter")
     }
 
     #[test]
@@ -377,7 +433,7 @@ mod tests {
             "./a.sh: line 3: x",
             "Makefile:3: x",
         ] {
-            assert!(filter.edges(row.as_bytes()), "{row}");
+            assert!(filter.edges(row.as_bytes(), false), "{row}");
         }
         for row in [
             "",
@@ -391,9 +447,10 @@ mod tests {
             "a.c: x",
             "error:3",
         ] {
-            assert!(!filter.edges(row.as_bytes()), "{row}");
+            assert!(!filter.edges(row.as_bytes(), false), "{row}");
         }
+        assert!(filter.edges(b"  at x", true) && !filter.edges(b"  at x", false));
         let row = b"job\tstep\t2024-05-01T10:00:00.0Z FAIL";
-        assert!(filter.begins_behind(row) && !filter.edges(row));
+        assert!(filter.begins_named(row, false) && !filter.edges(row, false));
     }
 }

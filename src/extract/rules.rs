@@ -302,12 +302,15 @@ impl Rules {
         }
         // A fence of Markdown begins so, or in a quote.
         let fences = ["```", "~~~", "> `", "> ~", ">``", ">~~"].map(Vec::from);
-        let all = |of: &'_ [Vec<(Vec<u8>, u16)>]| -> Vec<Vec<u8>> {
-            of.iter().flatten().map(|(literal, _)| literal.clone()).collect()
+        let literals = |of: &'_ [Vec<(Vec<u8>, u16)>], later: bool| -> Vec<Vec<u8>> {
+            let mine = |(_, i): &&(Vec<u8>, u16)| rules[usize::from(*i)].when.is_some() == later;
+            of.iter().flatten().filter(mine).map(|(literal, _)| literal.clone()).collect()
         };
         let free = |(_, i): &(&&[u8], &u16)| !rules[usize::from(**i)].place;
         let free: Vec<&[u8]> = holds.iter().zip(&holders).filter(free).map(|(l, _)| *l).collect();
-        let filter = Filter::new(&free, &[&all(&starts)[..], &fences].concat(), &all(&ends))?;
+        let now = [&literals(&starts, false)[..], &fences].concat();
+        let all_ends = [literals(&ends, false), literals(&ends, true)].concat();
+        let filter = Filter::new(&free, &now, &all_ends, &literals(&starts, true))?;
         let searcher = AhoCorasick::builder()
             .kind(Some(aho_corasick::AhoCorasickKind::DFA))
             .build(&holds)
@@ -356,7 +359,7 @@ impl Rules {
                 }
             }
         }
-        if has_place(whole) {
+        if has_place(whole) || has_place(behind) {
             found.extend(&self.places);
         }
         if bare {

@@ -10,7 +10,7 @@ use super::phrase::clip;
 use super::prefix::strip;
 use super::render::{Look, look};
 use super::rules::{Kind, Rule, Rules, Says, Weight, current, fill, group};
-use super::walk::Walk;
+use super::walk::{Walk, Want};
 use crate::event::{Body, Outcome};
 use diagnostic::Diagnostics;
 use suite::Suites;
@@ -68,15 +68,15 @@ impl Scanner {
         self.rules
     }
 
-    /// Whether the row of this number is to be shown, whatever it holds.
-    pub fn is_hungry(&self, number: u64) -> bool {
-        self.diagnostics.is_hungry(number)
+    /// Which rows are to be shown from the one of this number on.
+    pub fn want(&self, number: u64) -> Want {
+        self.diagnostics.want(number)
     }
 
     /// A row without its prefix; `number` tells how far rows are apart.
     pub fn row(&mut self, number: u64, row: &str, sink: &mut Sink<'_>) {
         let mut found = std::mem::take(&mut self.found);
-        let hungry = self.is_hungry(number);
+        let hungry = self.want(number) == Want::All;
         self.rules.candidates(row.as_bytes(), hungry, &mut found);
         self.prefer_running(&mut found);
         let mut taken = None;
@@ -199,8 +199,8 @@ impl Scanner {
 
     pub fn part(&mut self, text: &str, sink: &mut Sink<'_>) {
         let (first, filter) = (self.rows, &self.rules.filter);
-        let hungry = self.is_hungry(first);
-        let rows = Walk::default().block(filter, text.as_bytes(), hungry, |line| {
+        let want = self.want(first);
+        let rows = Walk::default().block(filter, text.as_bytes(), want, |line| {
             let number = first + line.number;
             match look(line.bytes) {
                 Look::Row(row) => self.row(number, strip(&row), sink),
@@ -208,7 +208,7 @@ impl Scanner {
                     shown.rows.iter().for_each(|row| self.row(number, strip(row), sink));
                 }
             }
-            self.is_hungry(number + 1)
+            self.want(number + 1)
         });
         self.rows += rows;
     }

@@ -12,7 +12,7 @@ use super::render::{Look, Mark, Rendered, look, unframe};
 use super::rules::{Rules, regex};
 use super::scan::{Claim, Scanner};
 use super::tail::{Tail, trim};
-use super::walk::Walk;
+use super::walk::{Walk, Want};
 use super::{limit, phrase};
 use crate::event::{Body, End, Evidence, Exit, Outcome, Resets};
 
@@ -145,11 +145,11 @@ impl Text {
         let (first, offset) = sink.at();
         let mut walk = std::mem::take(&mut self.walk);
         let filter = &self.scanner.rules().filter;
-        let lines = walk.block(filter, block, self.is_hungry(first), |line| {
+        let lines = walk.block(filter, block, self.want(first), |line| {
             let number = first + line.number;
             sink.set_place(number, offset + line.offset as u64);
             self.show(number, line.bytes, sink);
-            self.is_hungry(number + 1)
+            self.want(number + 1)
         });
         self.tail.keep_last(walk.text(block), first + lines);
         self.walk = walk;
@@ -157,9 +157,9 @@ impl Text {
         lines
     }
 
-    /// Whether the row of this number matters, whatever it holds.
-    fn is_hungry(&self, number: u64) -> bool {
-        self.fences.is_open() || self.scanner.is_hungry(number)
+    /// Which rows matter from the one of this number on.
+    fn want(&self, number: u64) -> Want {
+        if self.fences.is_open() { Want::All } else { self.scanner.want(number) }
     }
 
     fn show(&mut self, number: u64, line: &[u8], sink: &mut Sink<'_>) {

@@ -1,22 +1,25 @@
 //! Goes through a block of text and shows the lines that may matter.
 
-use std::sync::LazyLock;
-
-use aho_corasick::packed;
 use memchr::{memchr, memchr_iter, memchr2_iter};
 
-use super::filter::Filter;
+use super::filter::{Filter, is_named};
 use super::plain::{self, ROW};
-
-/// A stamp behind the names of a job and a step, with and without a byte order mark.
-static NAMED: LazyLock<Option<packed::Searcher>> =
-    LazyLock::new(|| packed::Searcher::new(["\t20", "\t\u{feff}20"]));
 
 #[derive(Default)]
 pub struct Walk {
     text: Vec<u8>,
     stripped: bool,
     hits: Vec<usize>,
+}
+
+/// Which lines are to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Those that say something by themselves.
+    News,
+    /// Also those that go on with what an earlier one said.
+    Later,
+    All,
 }
 
 pub struct Line<'a> {
@@ -29,34 +32,34 @@ pub struct Line<'a> {
 }
 
 impl Walk {
-    /// Shows every line that the filter finds, and, as long as the last answer was true, every
-    /// line. Answers with the number of lines.
+    /// Shows every line that the filter finds, of those that are wanted by the last answer.
+    /// Answers with the number of lines.
     pub fn block(
         &mut self,
         filter: &Filter,
         block: &[u8],
-        mut all: bool,
-        mut show: impl FnMut(&Line<'_>) -> bool,
+        mut want: Want,
+        mut show: impl FnMut(&Line<'_>) -> Want,
     ) -> u64 {
         self.hits.clear();
         self.stripped = plain::strip(block, &mut self.text, &mut self.hits);
         let text = if self.stripped { &self.text } else { block };
         overwritten(filter, text, &mut self.hits);
         filter.find(text, &mut self.hits);
-        let named = NAMED.as_ref().is_none_or(|searcher| searcher.find(text).is_some());
         let mut hits = self.hits.iter().peekable();
         let mut raw = Cursor { block, line: 0, offset: 0 };
         let (mut start, mut number) = (0, 0);
         let last = (text.last() != Some(&b'\n') && !text.is_empty()).then_some(text.len());
         for end in memchr_iter(b'\n', text).chain(last) {
             let bytes = &text[start..end];
-            let mut wanted = all;
-            while hits.next_if(|at| **at < end).is_some() {
-                wanted = true;
+            let later = want != Want::News;
+            let mut shown = want == Want::All;
+            while let Some(at) = hits.next_if(|at| **at < end) {
+                shown |= !is_named(text, *at) || filter.begins_named(bytes, later);
             }
-            if wanted || filter.edges(bytes) || (named && filter.begins_behind(bytes)) {
+            if shown || filter.edges(bytes, later) {
                 let offset = if self.stripped { raw.seek(number) } else { start };
-                all = show(&Line { bytes, number, offset });
+                want = show(&Line { bytes, number, offset });
             }
             start = end + 1;
             number += 1;
@@ -82,7 +85,7 @@ fn overwritten(filter: &Filter, text: &[u8], hits: &mut Vec<usize>) {
         let row = &rest[..memchr(b'\n', &rest[..next]).unwrap_or(next)];
         // What the next carriage return goes over is not seen.
         let over = row.len() == next && rest.get(next) == Some(&b'\r');
-        if (!over || rest.get(next + 1) == Some(&b'\n')) && filter.edges(row) {
+        if (!over || rest.get(next + 1) == Some(&b'\n')) && filter.edges(row, true) {
             hits.push(at);
         }
     }

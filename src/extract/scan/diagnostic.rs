@@ -10,6 +10,7 @@ use crate::event::{Body, Severity};
 use crate::extract::decoder::{Place, Sink};
 use crate::extract::phrase::clip;
 use crate::extract::rules::{Kind, Rule, Rules, fill, group, regex};
+use crate::extract::walk::Want;
 
 static OPTION: LazyLock<Regex> =
     LazyLock::new(|| regex(r"^(?:-W|cert-|bugprone-|clang-|modernize-|readability-)"));
@@ -46,18 +47,24 @@ pub struct Diagnostics {
     contexts: Vec<Option<Context>>,
     /// Contexts in which any row may be meant.
     hungry: Vec<usize>,
+    /// The last row that any context reaches.
+    until: u64,
     told: VecDeque<Found>,
 }
 
 impl Diagnostics {
     pub fn new(rules: &Rules) -> Diagnostics {
         let contexts = rules.contexts.iter().map(|_| None).collect();
-        Diagnostics { contexts, hungry: rules.hungry(), told: VecDeque::new() }
+        Diagnostics { contexts, hungry: rules.hungry(), until: 0, told: VecDeque::new() }
     }
 
-    /// Whether the row of this number is to be shown, whatever it holds.
-    pub fn is_hungry(&self, row: u64) -> bool {
-        self.hungry.iter().any(|i| self.contexts[*i].as_ref().is_some_and(|c| c.holds(row)))
+    /// Which rows are to be shown from the one of this number on.
+    pub fn want(&self, row: u64) -> Want {
+        if row > self.until {
+            return Want::News;
+        }
+        let holds = |i: &usize| self.contexts[*i].as_ref().is_some_and(|c| c.holds(row));
+        if self.hungry.iter().any(holds) { Want::All } else { Want::Later }
     }
 
     /// Whether a rule is to be tried at all.
@@ -123,7 +130,10 @@ impl Diagnostics {
         }
         if let Some(i) = rule.when {
             match &mut self.contexts[i] {
-                Some(context) if rule.keep => context.row = number,
+                Some(context) if rule.keep => {
+                    context.row = number;
+                    self.until = self.until.max(number + context.reach);
+                }
                 context => *context = None,
             }
         }
@@ -139,6 +149,7 @@ impl Diagnostics {
         if let Some(earlier) = earlier.filter(|_| rule.adds) {
             next.follow(earlier, foreign);
         }
+        self.until = self.until.max(number + next.reach);
         self.contexts[i] = Some(next);
         Some(None)
     }
