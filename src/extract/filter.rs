@@ -260,7 +260,9 @@ pub fn starts_with(mut row: &[u8], literal: &[u8]) -> bool {
         let run = match c {
             b'0' if i == 0 => row.iter().take_while(|c| c.is_ascii_digit()).count(),
             // A line of the mark before it goes with the word.
-            &WORD => row.iter().take_while(|c| is_name(**c) || **c == literal[i - 1]).count(),
+            &WORD if i > 0 => {
+                row.iter().take_while(|c| is_name(**c) || **c == literal[i - 1]).count()
+            }
             _ => usize::from(row.first() == Some(c)),
         };
         if run == 0 {
