@@ -56,7 +56,10 @@ impl Filter {
         for literal in ends {
             let before = |c: &&u8| **c != b'0';
             let key: Vec<u8> = literal.iter().rev().take_while(before).copied().collect();
-            filter.ends.add(&key, literal.clone());
+            match key.is_empty() {
+                true => (b'0'..=b'9').for_each(|c| filter.ends.add(&[c], literal.clone())),
+                false => filter.ends.add(&key, literal.clone()),
+            }
         }
         Some(filter)
     }
