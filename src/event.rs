@@ -67,6 +67,9 @@ pub struct Source {
     pub line: u64,
     /// Byte offset of that line's first byte.
     pub offset: u64,
+    /// The rule that made the event, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
 }
 
 /// One line of output.

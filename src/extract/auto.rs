@@ -69,6 +69,13 @@ impl Decoder for Auto {
         }
     }
 
+    fn block(&mut self, block: &[u8], sink: &mut Sink<'_>) -> Option<(u64, usize)> {
+        match self.json {
+            None if self.seen >= PREAMBLE => self.text.block(block, sink),
+            _ => None,
+        }
+    }
+
     fn close(&mut self, sink: &mut Sink<'_>) {
         self.text.close(sink);
         if let Some(json) = &mut self.json {

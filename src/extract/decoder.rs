@@ -17,6 +17,12 @@ pub trait Decoder {
 
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>);
 
+    /// Reads lines that are whole, newlines included, as `line` would; the sink stands at the
+    /// first. Answers with the lines and bytes taken. None: `line` is to have the first.
+    fn block(&mut self, _block: &[u8], _sink: &mut Sink<'_>) -> Option<(u64, usize)> {
+        None
+    }
+
     /// Events that only the end of the input settles.
     fn close(&mut self, _sink: &mut Sink<'_>) {}
 
@@ -30,13 +36,16 @@ pub struct Place {
     pub format: &'static str,
     pub line: u64,
     pub offset: u64,
+    /// The rule that reads this row, where that is to be told.
+    pub rule: Option<&'static str>,
+    pub explain: bool,
     pub session: Option<String>,
     pub ts: Option<String>,
 }
 
 impl Place {
     pub fn start(format: &'static str) -> Place {
-        Place { format, line: 0, offset: 0, session: None, ts: None }
+        Place { format, line: 0, offset: 0, rule: None, explain: false, session: None, ts: None }
     }
 }
 
@@ -73,11 +82,17 @@ impl<'a> Sink<'a> {
                 format: place.format.to_string(),
                 line: place.line,
                 offset: place.offset,
+                rule: place.rule.map(str::to_string),
             },
             session_id: place.session.clone(),
             ts: place.ts.clone(),
         });
         *self.seq
+    }
+
+    /// Line and byte.
+    pub fn at(&self) -> (u64, u64) {
+        (self.place.line, self.place.offset)
     }
 
     pub fn place(&self) -> Place {
@@ -92,6 +107,10 @@ impl<'a> Sink<'a> {
 
     pub fn set_ts(&mut self, ts: Option<String>) {
         self.place.ts = ts;
+    }
+
+    pub fn set_rule(&mut self, rule: Option<&'static str>) {
+        self.place.rule = rule.filter(|_| self.place.explain);
     }
 
     pub fn set_place(&mut self, line: u64, offset: u64) {

@@ -25,6 +25,10 @@ struct Open {
 }
 
 impl Fences {
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// True where the row belongs to a block, fences included.
     pub fn row(&mut self, row: &str, sink: &mut Sink<'_>) -> bool {
         let Some(open) = &mut self.open else {

@@ -1,6 +1,9 @@
 //! Cuts a byte stream into lines of bounded length.
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
+
+/// What is kept for the next long line.
+const KEPT: usize = 64 << 10;
 
 pub struct Line<'a> {
     /// Without its newline.
@@ -16,46 +19,68 @@ pub struct Lines {
     dropped: u64,
     number: u64,
     offset: u64,
+    /// Where the last line began.
+    last: u64,
     cap: usize,
 }
 
 impl Lines {
     pub fn new(cap: usize) -> Lines {
-        Lines { held: Vec::new(), dropped: 0, number: 0, offset: 0, cap }
+        Lines { held: Vec::new(), dropped: 0, number: 0, offset: 0, last: 0, cap }
     }
 
-    /// Calls `each` for every complete line; it answers with the cap of the next one.
-    pub fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(Line<'_>) -> usize) {
-        while let Some(end) = memchr(b'\n', bytes) {
-            let (head, tail) = (&bytes[..end], &bytes[end + 1..]);
-            self.number += 1;
-            let length;
-            if self.held.is_empty() && self.dropped == 0 {
-                let kept = head.len().min(self.cap);
-                let dropped = (head.len() - kept) as u64;
-                length = head.len() as u64;
-                self.cap = each(Line {
-                    bytes: &head[..kept],
-                    number: self.number,
-                    offset: self.offset,
-                    dropped,
-                });
-            } else {
-                self.hold(head);
-                length = self.held.len() as u64 + self.dropped;
-                self.cap = each(Line {
-                    bytes: &self.held,
-                    number: self.number,
-                    offset: self.offset,
-                    dropped: self.dropped,
-                });
-                self.held.clear();
-                self.dropped = 0;
-            }
-            self.offset += length + 1;
-            bytes = tail;
+    /// Nothing of a line is held.
+    pub fn is_between(&self) -> bool {
+        self.held.is_empty() && self.dropped == 0
+    }
+
+    /// The number and the offset of the line that begins now.
+    pub fn next(&self) -> (u64, u64) {
+        (self.number + 1, self.offset)
+    }
+
+    /// The same of the line that was read last.
+    pub fn last(&self) -> (u64, u64) {
+        (self.number, self.last)
+    }
+
+    /// These lines were read otherwise.
+    pub fn skip(&mut self, lines: u64, block: &[u8]) {
+        let text = block.strip_suffix(b"\n").unwrap_or(block);
+        self.last = self.offset + memrchr(b'\n', text).map_or(0, |at| at as u64 + 1);
+        self.number += lines;
+        self.offset += block.len() as u64;
+    }
+
+    /// Calls `each` for the line that ends in these bytes; it answers with the cap of the next
+    /// one. Answers with the bytes that were taken.
+    pub fn push(&mut self, bytes: &[u8], each: impl FnOnce(Line<'_>) -> usize) -> usize {
+        let Some(end) = memchr(b'\n', bytes) else {
+            self.hold(bytes);
+            return bytes.len();
+        };
+        let head = &bytes[..end];
+        self.number += 1;
+        self.last = self.offset;
+        if self.is_between() && head.len() <= self.cap {
+            let line = Line { bytes: head, number: self.number, offset: self.offset, dropped: 0 };
+            self.cap = each(line);
+            self.offset += head.len() as u64 + 1;
+            return end + 1;
         }
-        self.hold(bytes);
+        self.hold(head);
+        let length = self.held.len() as u64 + self.dropped;
+        self.cap = each(Line {
+            bytes: &self.held,
+            number: self.number,
+            offset: self.offset,
+            dropped: self.dropped,
+        });
+        self.held.clear();
+        self.held.shrink_to(KEPT);
+        self.dropped = 0;
+        self.offset += length + 1;
+        end + 1
     }
 
     /// The last line where it lacks its newline.
@@ -73,7 +98,7 @@ impl Lines {
     }
 
     fn hold(&mut self, bytes: &[u8]) {
-        let kept = bytes.len().min(self.cap - self.held.len());
+        let kept = bytes.len().min(self.cap.saturating_sub(self.held.len()));
         self.held.extend_from_slice(&bytes[..kept]);
         self.dropped += (bytes.len() - kept) as u64;
     }

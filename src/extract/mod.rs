@@ -5,25 +5,34 @@ mod claude;
 mod codex;
 mod decoder;
 mod ending;
+mod examples;
 mod fence;
+mod filter;
 mod gemini;
 mod hook;
 mod limit;
 mod line;
 mod opencode;
 mod phrase;
+mod plain;
+mod prefix;
 mod render;
 mod rollout;
 mod rules;
 mod scan;
+mod tail;
 mod text;
 mod tty;
+mod walk;
 
 use std::str::FromStr;
+
+use memchr::memrchr;
 
 use crate::event::{Body, Event, Exit};
 use decoder::{Decoder, Place, Sink};
 use line::Lines;
+pub use rules::extend;
 use tty::Tty;
 
 /// How the input is to be read.
@@ -90,6 +99,9 @@ impl FromStr for Format {
     }
 }
 
+/// Bytes that are worked on at once: they stay in the cache of a core.
+const BLOCK: usize = 128 << 10;
+
 enum Input {
     /// `auto`, and too little has come to tell lines from a screen.
     Unread(Vec<u8>),
@@ -135,12 +147,18 @@ impl Extractor {
                 }
             }
             Input::Tty(tty) => tty.push(bytes, &mut Sink::new(out, seq, place)),
-            Input::Lines(lines, decoder) => lines.push(bytes, |line| {
-                *place = Place { line: line.number, offset: line.offset, ..place.clone() };
-                decode(decoder.as_mut(), &line, &mut Sink::new(out, seq, place));
-                decoder.cap()
-            }),
+            Input::Lines(lines, decoder) => {
+                let mut rest = bytes;
+                while !rest.is_empty() {
+                    rest = &rest[feed(lines, decoder.as_mut(), rest, out, seq, place)..];
+                }
+            }
         }
+    }
+
+    /// From here on events name the rule that made them.
+    pub fn explain(&mut self) {
+        self.place.explain = true;
     }
 
     /// Ends the input: the rest of a partial line, then exactly one `task_*` event as the last
@@ -150,6 +168,9 @@ impl Extractor {
             self.decide(false, out);
         }
         let Extractor { mut input, mut seq, mut place } = self;
+        if let Input::Lines(lines, _) = &input {
+            (place.line, place.offset) = lines.last();
+        }
         if let Input::Lines(lines, decoder) = &mut input
             && let Some(line) = lines.rest()
         {
@@ -179,11 +200,38 @@ impl Extractor {
             true => Input::Tty(Box::default()),
             false => Input::lines(Box::new(auto::Auto::default())),
         };
-        self.place = Place::start(next.name());
+        self.place.format = next.name();
         if let Input::Unread(held) = std::mem::replace(&mut self.input, next) {
             self.push(&held, out);
         }
     }
+}
+
+/// Hands a decoder its next block or line. Answers with the bytes taken, at least one.
+fn feed(
+    lines: &mut Lines,
+    decoder: &mut dyn Decoder,
+    bytes: &[u8],
+    out: &mut Vec<Event>,
+    seq: &mut u64,
+    place: &mut Place,
+) -> usize {
+    (place.line, place.offset) = lines.next();
+    let block = &bytes[..bytes.len().min(BLOCK)];
+    if lines.is_between()
+        && let Some(end) = memrchr(b'\n', block)
+    {
+        let mut sink = Sink::new(out, seq, place);
+        sink.set_ts(None);
+        if let Some((number, length)) = decoder.block(&block[..=end], &mut sink) {
+            lines.skip(number, &block[..length]);
+            return length;
+        }
+    }
+    lines.push(bytes, |line| {
+        decode(decoder, &line, &mut Sink::new(out, seq, place));
+        decoder.cap()
+    })
 }
 
 fn decode(decoder: &mut dyn Decoder, line: &line::Line<'_>, sink: &mut Sink<'_>) {

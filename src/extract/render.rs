@@ -1,5 +1,11 @@
 //! One line of terminal output as the rows that a reader sees: escapes carried out, not cut.
 
+use std::borrow::Cow;
+
+use memchr::{memchr, memrchr};
+
+use super::plain::ROW;
+
 /// A shell's own mark in the stream (OSC 133).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
@@ -19,8 +25,42 @@ pub struct Rendered {
 /// The widest move to the right that is drawn as blanks.
 const WIDEST: usize = 400;
 
-pub fn is_plain(line: &str) -> bool {
-    !line.bytes().any(|b| (b < 0x20 && b != b'\t') || b == 0x7f || b == 0xc2)
+/// A line of bytes, as it is seen.
+pub enum Look<'a> {
+    Row(Cow<'a, str>),
+    Rows(Rendered),
+}
+
+pub fn look(line: &[u8]) -> Look<'_> {
+    let returns = line.iter().rev().take_while(|c| **c == b'\r').count();
+    let line = &line[..line.len() - returns];
+    if is_plain(line) {
+        return Look::Row(String::from_utf8_lossy(line));
+    }
+    if memchr(0x1b, line).is_some() {
+        return Look::Rows(render(&String::from_utf8_lossy(line)));
+    }
+    let mut rows: Vec<String> = line.split(|c| *c == ROW).map(seen).collect();
+    match rows.len() {
+        1 => Look::Row(Cow::Owned(rows.remove(0))),
+        _ => Look::Rows(Rendered { rows, marks: Vec::new() }),
+    }
+}
+
+/// A row without escapes: what stands after its last carriage return, but for those at its end.
+fn seen(row: &[u8]) -> String {
+    let returns = row.iter().rev().take_while(|c| **c == b'\r').count();
+    let row = &row[..row.len() - returns];
+    let row = &row[memrchr(b'\r', row).map_or(0, |at| at + 1)..];
+    let row = String::from_utf8_lossy(row);
+    if is_plain(row.as_bytes()) { row.into_owned() } else { render(&row).rows.concat() }
+}
+
+/// No control but a tab: nothing that is carried out.
+fn is_plain(line: &[u8]) -> bool {
+    // Without a branch, so that it is done on vectors.
+    let odd = |c: u8| (c < 0x20 && c != b'\t') | (c == 0x7f) | (c == 0xc2);
+    !line.iter().fold(false, |any, c| any | odd(*c))
 }
 
 pub fn render(line: &str) -> Rendered {
@@ -65,6 +105,7 @@ pub fn render(line: &str) -> Rendered {
                 row.pop();
             }
             '\t' => print(&mut row, &mut returned, '\t'),
+            '\0' => print(&mut row, &mut returned, '\u{fffd}'),
             c if c.is_control() => {}
             c => print(&mut row, &mut returned, c),
         }
@@ -134,52 +175,6 @@ fn mark(text: &str, column: usize) -> Option<Mark> {
     }
 }
 
-/// What CI systems write before a line.
-pub fn strip_prefix(row: &str) -> &str {
-    let mut row = row.strip_prefix('\u{feff}').unwrap_or(row);
-    // gh run view --log: job, step, then the line.
-    if let Some((job, rest)) = row.split_once('\t')
-        && let Some((step, rest)) = rest.split_once('\t')
-        && !job.is_empty()
-        && !step.is_empty()
-        && stamp(rest).is_some()
-    {
-        row = rest;
-    }
-    if let Some(rest) = row.strip_prefix('[') {
-        // [2024-05-01T10:00:00.000Z] and [task 2024-05-01T10:00:00.000Z]
-        let inner = rest.strip_prefix("task ").unwrap_or(rest);
-        if let Some(rest) = stamp_body(inner).and_then(|r| r.strip_prefix(']')) {
-            row = rest.strip_prefix(' ').unwrap_or(rest);
-        }
-    } else if let Some(rest) = stamp(row) {
-        row = rest;
-    }
-    row.strip_prefix("[INFO] ").unwrap_or(row)
-}
-
-fn stamp(row: &str) -> Option<&str> {
-    let rest = stamp_body(row)?;
-    if rest.is_empty() { Some(rest) } else { rest.strip_prefix(' ') }
-}
-
-fn stamp_body(row: &str) -> Option<&str> {
-    const SHAPE: &[u8] = b"0000-00-00T00:00:00";
-    let bytes = row.as_bytes();
-    let fits = bytes.len() > SHAPE.len()
-        && SHAPE.iter().zip(bytes).all(
-            |(s, b)| {
-                if *s == b'0' { b.is_ascii_digit() } else { s == b }
-            },
-        );
-    if !fits {
-        return None;
-    }
-    let rest = &row[SHAPE.len()..];
-    let rest = rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-    rest.strip_prefix('Z')
-}
-
 /// A row without the frame that a full-screen program draws around it.
 pub fn unframe(row: &str) -> &str {
     let text = row.trim();
@@ -192,7 +187,7 @@ pub fn unframe(row: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mark, render, strip_prefix};
+    use super::{Mark, render};
 
     #[test]
     fn moves_become_blanks_and_rows() {
@@ -205,12 +200,5 @@ mod tests {
     fn shell_marks_carry_the_exit_code() {
         let marks = render("\u{1b}]133;D;42\u{7}\u{1b}]133;A\u{7}$ \u{1b}]133;B\u{7}ls").marks;
         assert_eq!(marks, [(0, Mark::End(Some(42))), (0, Mark::Input(2))]);
-    }
-
-    #[test]
-    fn a_ci_prefix_is_no_part_of_the_row() {
-        assert_eq!(strip_prefix("2023-09-21T17:21:52.3063493Z ##[error]x"), "##[error]x");
-        assert_eq!(strip_prefix("build\ttest\t2023-09-21T17:21:52.3Z ok"), "ok");
-        assert_eq!(strip_prefix("2023-09-21 was a day"), "2023-09-21 was a day");
     }
 }

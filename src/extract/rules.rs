@@ -1,74 +1,510 @@
-//! Tables of rules: a pattern is tried, and compiled, only where one of its literals stands.
+//! Rules are data (orch-rules(5)): what a row must look like, and what it then says.
 
-use std::sync::OnceLock;
+use std::fmt;
+use std::sync::{LazyLock, OnceLock};
 
 use aho_corasick::AhoCorasick;
-use regex::{Captures, Regex};
+use regex::bytes::{Captures, Regex, RegexBuilder};
+use serde::Deserialize;
+
+use super::examples;
+use super::filter::{Filter, WORD, ends_with, has_place, lead, starts_with, trim_end, untag};
+use crate::event::Severity;
+
+/// The rules of the house. Within a kind the first that fits a row decides.
+const EMBEDDED: [&str; 5] = [
+    include_str!("rules/tests.toml"),
+    include_str!("rules/verdicts.toml"),
+    include_str!("rules/metrics.toml"),
+    include_str!("rules/traces.toml"),
+    include_str!("rules/errors.toml"),
+];
+
+/// A row longer than this fits no rule.
+pub const LONGEST: usize = 4000;
+/// Rows for which a context stays open.
+const REACH: u64 = 40;
+/// More rules, or literals of them, than any file has.
+const MOST: usize = 2000;
+
+static CURRENT: OnceLock<Rules> = OnceLock::new();
 
 /// A pattern that the source itself holds.
-pub fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("a pattern of the source")
+pub fn regex(pattern: &str) -> regex::Regex {
+    regex::Regex::new(pattern).expect("a pattern of the source")
 }
 
-pub struct Rule<T: 'static> {
-    /// The pattern can match only a row that holds one of these.
-    pub any: &'static [&'static str],
-    pub pattern: &'static str,
-    pub make: T,
+/// What a rule's row is. The order is that in which kinds are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Tests,
+    Verdict,
+    Milestone,
+    Metric,
+    /// An error, warning or note.
+    Error,
+    /// A row that only says something for a later one.
+    Part,
 }
 
-pub struct Rules<T: 'static> {
-    table: &'static [Rule<T>],
-    literals: AhoCorasick,
-    owner: Vec<u8>,
-    compiled: Vec<OnceLock<Regex>>,
+/// Who says how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Weight {
+    /// The job as a whole, said by what runs it.
+    Job,
+    /// A build tool or a command within it.
+    Build,
+    /// Words that often stand for the end.
+    Phrase,
 }
 
-impl<T> Rules<T> {
-    pub fn new(table: &'static [Rule<T>]) -> Rules<T> {
-        let literals: Vec<(&str, u8)> = table
-            .iter()
-            .enumerate()
-            .flat_map(|(i, rule)| rule.any.iter().map(move |l| (*l, i as u8)))
-            .collect();
-        let searcher = AhoCorasick::new(literals.iter().map(|l| l.0)).expect("few literals");
-        Rules {
-            table,
-            literals: searcher,
-            owner: literals.iter().map(|l| l.1).collect(),
-            compiled: table.iter().map(|_| OnceLock::new()).collect(),
-        }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Says {
+    Good,
+    Bad,
+    /// The group `code`: 0 is good.
+    Code,
+    /// Bad if the group `bad` took part.
+    Named,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Span {
+    /// The row is the whole summary.
+    #[default]
+    Whole,
+    /// Rows of one run follow each other and add up (a binary, a module each).
+    Part,
+    /// One count a row; a summary has several rows.
+    Row,
+}
+
+/// How a summary pairs counts with their names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Counts {
+    /// `3 passed, 1 failed`
+    Words,
+    /// `Passed: 3, Failed: 1`
+    Labels,
+    /// Groups of the pattern.
+    #[default]
+    Groups,
+}
+
+/// Rows of runs that are told by several of different looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    UnittestRan,
+    UnittestEnd,
+    GoTest,
+    GoPackage,
+    Tap,
+    TapPlan,
+    CargoRun,
+}
+
+/// A rule as its file has it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Source {
+    name: String,
+    kind: Kind,
+    #[serde(default)]
+    holds: Vec<String>,
+    #[serde(default)]
+    starts: Vec<String>,
+    #[serde(default)]
+    ends: Vec<String>,
+    #[serde(default)]
+    place: bool,
+    pattern: String,
+    tool: Option<String>,
+    severity: Option<Severity>,
+    message: Option<String>,
+    when: Option<String>,
+    opens: Option<String>,
+    #[serde(default)]
+    adds: bool,
+    #[serde(default)]
+    keep: bool,
+    reach: Option<u64>,
+    #[serde(default)]
+    user: bool,
+    framework: Option<String>,
+    #[serde(default)]
+    span: Span,
+    #[serde(default)]
+    counts: Counts,
+    step: Option<Step>,
+    weight: Option<Weight>,
+    says: Option<Says>,
+    metric: Option<String>,
+    unit: Option<String>,
+    #[serde(default)]
+    yes: Vec<Vec<String>>,
+    #[serde(default)]
+    no: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    rule: Vec<Source>,
+}
+
+#[derive(Debug)]
+pub struct Rule {
+    pub name: String,
+    pub kind: Kind,
+    /// Not of the house.
+    own: bool,
+    /// Of an error: empty is guessed from what it says and of which file.
+    pub tool: String,
+    /// Of an error whose pattern has no such group.
+    pub severity: Severity,
+    /// What an error or a milestone says, with `{group}`s; without it the group `message`.
+    pub message: Option<String>,
+    /// The row counts only while this context is open, and takes what it knows.
+    pub when: Option<usize>,
+    /// What this row says is kept in this context.
+    pub opens: Option<usize>,
+    /// To what is there, the first words and the last place; else in its stead.
+    pub adds: bool,
+    /// The context of `when` stays open.
+    pub keep: bool,
+    pub reach: u64,
+    /// A file of the language or of a package does not count.
+    pub user: bool,
+    pub framework: String,
+    pub span: Span,
+    pub counts: Counts,
+    pub step: Option<Step>,
+    pub weight: Weight,
+    pub says: Says,
+    pub metric: String,
+    pub unit: Option<String>,
+    /// Rows, and the event that they give (none of a part).
+    pub yes: Vec<(String, Option<String>)>,
+    /// Rows that are none of this rule's.
+    pub no: Vec<String>,
+    holds: Vec<String>,
+    starts: Vec<String>,
+    ends: Vec<String>,
+    /// Its rows begin with the place, so that `holds` is asked only of such rows.
+    place: bool,
+    pattern: String,
+    regex: OnceLock<Regex>,
+}
+
+/// A set of rules, ready to be asked.
+pub struct Rules {
+    pub rules: Vec<Rule>,
+    pub contexts: Vec<String>,
+    pub filter: Filter,
+    /// Every literal of `holds`, and whose it is.
+    holds: AhoCorasick,
+    holders: Vec<u16>,
+    /// By first byte.
+    starts: Vec<Vec<(Vec<u8>, u16)>>,
+    /// By last byte.
+    ends: Vec<Vec<(Vec<u8>, u16)>>,
+    /// Rules without a literal: they have a context.
+    bare: Vec<u16>,
+    /// Rules without a literal for rows that begin with a place.
+    places: Vec<u16>,
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rules", self.rules.len())
     }
+}
 
-    /// The first rule of the table, in its order, that matches the row and that `take` accepts.
-    pub fn first<R>(
-        &self,
-        row: &str,
-        mut take: impl FnMut(&'static T, &Captures<'_>) -> Option<R>,
-    ) -> Option<R> {
-        let mut candidates = 0u128;
-        for hit in self.literals.find_overlapping_iter(row) {
-            candidates |= 1 << self.owner[hit.pattern().as_usize()];
-        }
-        while candidates != 0 {
-            let i = candidates.trailing_zeros() as usize;
-            candidates &= candidates - 1;
-            if let Some(c) = self.regex(i).captures(row)
-                && let Some(found) = take(&self.table[i].make, &c)
-            {
-                return Some(found);
+/// The rules of this process: those of the house, and what `extend` was given.
+pub fn current() -> &'static Rules {
+    CURRENT.get_or_init(|| Rules::new("").expect("the rules of the house"))
+}
+
+/// Puts the rules of a file before those of the house; one of the same name takes its place.
+/// To be called once, before anything is read. The error is one line.
+pub fn extend(text: &str) -> Result<(), String> {
+    let rules = Rules::new(text)?;
+    CURRENT.set(rules).map_err(|_| "rules are already in use".to_string())?;
+    let rules = current();
+    let own = rules.rules.iter().filter(|rule| rule.own);
+    own.into_iter().try_for_each(|rule| {
+        examples::check(rules, rule).map_err(|e| format!("{}: {e}", rule.name))
+    })
+}
+
+impl Rules {
+    pub fn new(own: &str) -> Result<Rules, String> {
+        let mut sources = parse(own)?;
+        let owned = sources.len();
+        for text in EMBEDDED {
+            for source in parse(text)? {
+                if !sources[..owned].iter().any(|s| s.name == source.name) {
+                    sources.push(source);
+                }
             }
         }
-        None
+        let mut contexts = Vec::new();
+        let mut rules = Vec::new();
+        for (i, source) in sources.into_iter().enumerate() {
+            let name = source.name.clone();
+            let mut rule = Rule::new(source, &mut contexts).map_err(|e| format!("{name}: {e}"))?;
+            rule.own = i < owned;
+            if rule.own {
+                let compiled = rule.compile().map_err(|e| format!("{name}: {e}"))?;
+                rule.regex = OnceLock::from(compiled);
+            }
+            rules.push(rule);
+        }
+        rules.sort_by_key(|r: &Rule| r.kind.min(Kind::Error));
+        Rules::index(rules, contexts).ok_or_else(|| "too many rules".to_string())
     }
 
-    /// Compiles every pattern, so that a test can tell a bad one.
-    #[cfg(test)]
-    pub fn compile(&self) -> usize {
-        (0..self.table.len()).map(|i| self.regex(i).captures_len()).filter(|n| *n > 0).count()
+    fn index(rules: Vec<Rule>, contexts: Vec<String>) -> Option<Rules> {
+        if rules.len() > MOST {
+            return None;
+        }
+        let (mut holds, mut holders) = (Vec::new(), Vec::new());
+        let mut starts = vec![Vec::new(); 256];
+        let mut ends = vec![Vec::new(); 256];
+        let (mut bare, mut places) = (Vec::new(), Vec::new());
+        for (i, rule) in rules.iter().enumerate() {
+            let i = u16::try_from(i).ok()?;
+            for literal in &rule.holds {
+                holds.push(literal.as_bytes());
+                holders.push(i);
+            }
+            for literal in &rule.starts {
+                let first = *literal.as_bytes().first()?;
+                starts[usize::from(first)].push((literal.clone().into_bytes(), i));
+            }
+            for literal in &rule.ends {
+                let last = *literal.as_bytes().last()?;
+                let digits = if last == b'0' { b'0'..=b'9' } else { last..=last };
+                for last in digits {
+                    ends[usize::from(last)].push((literal.clone().into_bytes(), i));
+                }
+            }
+            if rule.holds.is_empty() && rule.starts.is_empty() && rule.ends.is_empty() {
+                if rule.place { places.push(i) } else { bare.push(i) }
+            }
+        }
+        // A fence of Markdown begins so, or in a quote.
+        let fences = ["```", "~~~", "> `", "> ~", ">``", ">~~"].map(Vec::from);
+        let literals = |of: &'_ [Vec<(Vec<u8>, u16)>], later: bool| -> Vec<Vec<u8>> {
+            let mine = |(_, i): &&(Vec<u8>, u16)| rules[usize::from(*i)].when.is_some() == later;
+            of.iter().flatten().filter(mine).map(|(literal, _)| literal.clone()).collect()
+        };
+        let free = |(_, i): &(&&[u8], &u16)| !rules[usize::from(**i)].place;
+        let free: Vec<&[u8]> = holds.iter().zip(&holders).filter(free).map(|(l, _)| *l).collect();
+        let now = [&literals(&starts, false)[..], &fences].concat();
+        let all_ends = [literals(&ends, false), literals(&ends, true)].concat();
+        let filter = Filter::new(&free, &now, &all_ends, &literals(&starts, true))?;
+        let searcher = AhoCorasick::builder()
+            .kind(Some(aho_corasick::AhoCorasickKind::DFA))
+            .build(&holds)
+            .ok()?;
+        Some(Rules {
+            contexts,
+            filter,
+            holds: searcher,
+            holders,
+            starts,
+            ends,
+            bare,
+            places,
+            rules,
+        })
     }
 
-    fn regex(&self, i: usize) -> &Regex {
-        self.compiled[i].get_or_init(|| regex(self.table[i].pattern))
+    /// Gathers the rules, in their order, whose literals this row has.
+    pub fn candidates(&self, row: &[u8], bare: bool, found: &mut Vec<u16>) {
+        found.clear();
+        let row = trim_end(row);
+        if row.len() > LONGEST {
+            return;
+        }
+        for hit in self.holds.find_overlapping_iter(row) {
+            found.push(self.holders[hit.pattern().as_usize()]);
+        }
+        let whole = lead(row);
+        let behind = untag(whole);
+        for row in [whole, behind] {
+            let Some(first) = row.first() else { break };
+            let first = if first.is_ascii_digit() { b'0' } else { *first };
+            for (literal, rule) in &self.starts[usize::from(first)] {
+                if starts_with(row, literal) {
+                    found.push(*rule);
+                }
+            }
+            if behind.len() == whole.len() {
+                break;
+            }
+        }
+        if let Some(last) = row.last() {
+            for (literal, rule) in &self.ends[usize::from(*last)] {
+                if ends_with(row, literal) {
+                    found.push(*rule);
+                }
+            }
+        }
+        if has_place(whole) || has_place(behind) {
+            found.extend(&self.places);
+        }
+        if bare {
+            found.extend(&self.bare);
+        }
+        found.sort_unstable();
+        found.dedup();
     }
+
+    /// The contexts in which a rule without literals waits.
+    pub fn hungry(&self) -> Vec<usize> {
+        let bare = self.bare.iter().map(|i| &self.rules[usize::from(*i)]);
+        let mut contexts: Vec<usize> = bare.filter_map(|rule| rule.when).collect();
+        contexts.sort_unstable();
+        contexts.dedup();
+        contexts
+    }
+}
+
+impl Rule {
+    fn new(s: Source, contexts: &mut Vec<String>) -> Result<Rule, String> {
+        let need = |what: &str| format!("{what} is missing");
+        if s.name.is_empty() {
+            return Err(need("name"));
+        }
+        let literals = s.holds.iter().chain(&s.starts).chain(&s.ends);
+        if literals.clone().any(String::is_empty) || s.holds.iter().any(|l| l.len() < 2) {
+            return Err("a literal is too short".into());
+        }
+        if literals.clone().any(|l| l.contains(['\n', '\r'])) {
+            return Err("a literal holds a line end".into());
+        }
+        if literals.clone().next().is_none() && !s.place && s.when.is_none() {
+            return Err("holds, starts, ends or place is missing".into());
+        }
+        if s.starts.iter().any(|l| l.starts_with('…')) {
+            return Err("a literal begins with a word".into());
+        }
+        let blank = |c: char| matches!(c, ' ' | '\t');
+        if s.starts.iter().any(|l| l.starts_with(blank))
+            || s.ends.iter().any(|l| l.ends_with(blank))
+        {
+            return Err("blanks at the edge of a row are not looked at".into());
+        }
+        match s.kind {
+            Kind::Tests if s.framework.is_none() && s.step.is_none() => {
+                return Err(need("framework"));
+            }
+            Kind::Verdict if s.weight.is_none() => return Err(need("weight")),
+            Kind::Verdict if s.says.is_none() => return Err(need("says")),
+            Kind::Metric if s.metric.is_none() => return Err(need("metric")),
+            Kind::Part if s.opens.is_none() && s.when.is_none() => return Err(need("opens")),
+            Kind::Part | Kind::Error => {}
+            _ if s.when.is_some() || s.opens.is_some() => {
+                return Err("only kinds error and part have contexts".into());
+            }
+            _ => {}
+        }
+        let mut context = |name: Option<String>| {
+            name.map(|name| {
+                contexts.iter().position(|c| *c == name).unwrap_or_else(|| {
+                    contexts.push(name);
+                    contexts.len() - 1
+                })
+            })
+        };
+        let yes = s.yes.into_iter().map(|mut pair| match (pair.len(), pair.pop()) {
+            (1, Some(text)) => Ok((text, None)),
+            (2, gives) => Ok((pair.swap_remove(0), gives)),
+            _ => Err("an example of yes is rows, or rows and what they give".to_string()),
+        });
+        Ok(Rule {
+            when: context(s.when),
+            opens: context(s.opens),
+            yes: yes.collect::<Result<_, _>>()?,
+            name: s.name,
+            kind: s.kind,
+            own: false,
+            tool: s.tool.unwrap_or_default(),
+            severity: s.severity.unwrap_or(Severity::Error),
+            message: s.message,
+            adds: s.adds,
+            keep: s.keep,
+            reach: s.reach.unwrap_or(REACH),
+            user: s.user,
+            framework: s.framework.unwrap_or_default(),
+            span: s.span,
+            counts: s.counts,
+            step: s.step,
+            weight: s.weight.unwrap_or(Weight::Phrase),
+            says: s.says.unwrap_or(Says::Good),
+            metric: s.metric.unwrap_or_default(),
+            unit: s.unit,
+            no: s.no,
+            holds: s.holds,
+            // `…` stands for a word.
+            starts: s
+                .starts
+                .iter()
+                .map(|l| l.replace('…', &char::from(WORD).to_string()))
+                .collect(),
+            ends: s.ends,
+            place: s.place,
+            pattern: s.pattern,
+            regex: OnceLock::new(),
+        })
+    }
+
+    pub fn captures<'r>(&self, row: &'r str) -> Option<Captures<'r>> {
+        let compiled = || self.compile().expect("a pattern of the house");
+        self.regex.get_or_init(compiled).captures(row.as_bytes())
+    }
+
+    /// Its rows begin with one that tells where a run begins.
+    pub fn has_start(&self) -> bool {
+        ["(?P<start>", "(?P<first"].iter().any(|group| self.pattern.contains(group))
+    }
+
+    pub fn compile(&self) -> Result<Regex, String> {
+        let built = RegexBuilder::new(&self.pattern).unicode(false).build();
+        built.map_err(|e| {
+            let text = e.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            format!("pattern: {}", last.trim_start_matches("error: "))
+        })
+    }
+}
+
+fn parse(text: &str) -> Result<Vec<Source>, String> {
+    let file: File = toml::from_str(text).map_err(|e| {
+        let line = e.span().map(|s| text[..s.start].matches('\n').count() + 1);
+        let at = line.map(|n| format!("line {n}: ")).unwrap_or_default();
+        format!("{at}{}", e.message().lines().collect::<Vec<_>>().join(", "))
+    })?;
+    Ok(file.rule)
+}
+
+/// What a group of a match says; what is no UTF-8 is replaced.
+pub fn group<'r>(c: &Captures<'r>, name: &str) -> Option<std::borrow::Cow<'r, str>> {
+    c.name(name).map(|m| String::from_utf8_lossy(m.as_bytes()))
+}
+
+/// A template with the groups of a match in the place of their `{name}`.
+pub fn fill(template: &str, c: &Captures<'_>) -> String {
+    static NAME: LazyLock<regex::Regex> = LazyLock::new(|| regex(r"\{(\w+)\}"));
+    let word = |name: &regex::Captures<'_>| group(c, &name[1]).unwrap_or_default().into_owned();
+    NAME.replace_all(template, word).into_owned()
 }

@@ -1,6 +1,5 @@
 //! Plain text and terminal output.
 
-use std::collections::VecDeque;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -8,23 +7,23 @@ use regex::Regex;
 use super::decoder::{Decoder, Sink, TEXT_CAP};
 use super::ending::{failed_exit, unknown};
 use super::fence::Fences;
-use super::render::{Mark, Rendered, is_plain, render, strip_prefix, unframe};
-use super::rules::regex;
+use super::prefix::strip;
+use super::render::{Look, Mark, Rendered, look, unframe};
+use super::rules::{Rules, regex};
 use super::scan::{Claim, Scanner};
+use super::tail::{Tail, trim};
+use super::walk::{Walk, Want};
 use super::{limit, phrase};
 use crate::event::{Body, End, Evidence, Exit, Outcome, Resets};
-
-/// Rows at the end that are looked at once more, and how much of each.
-const TAIL: usize = 40;
-const TAIL_WIDTH: usize = 400;
 
 #[derive(Default)]
 pub struct Text {
     fences: Fences,
     scanner: Scanner,
-    tail: VecDeque<String>,
-    /// Rows of the tail that came after the last verdict.
-    since: usize,
+    tail: Tail,
+    walk: Walk,
+    /// The row that was read last.
+    number: u64,
     /// The exit code of the shell's last command, from its own mark; none while one runs.
     shell: Option<(i64, u64)>,
     input: Option<String>,
@@ -86,28 +85,20 @@ impl Decoder for Text {
     }
 
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let text = String::from_utf8_lossy(line);
-        if is_plain(&text) {
-            self.row(&text, sink);
-            return;
-        }
-        let Rendered { rows, marks } = render(&text);
-        let mut marks = marks.into_iter().peekable();
-        for (i, row) in rows.iter().enumerate() {
-            while let Some((_, mark)) = marks.next_if(|(at, _)| *at <= i) {
-                self.mark(mark, row, sink);
-            }
-            self.row(row, sink);
-        }
+        self.read(line, sink);
+    }
+
+    fn block(&mut self, block: &[u8], sink: &mut Sink<'_>) -> Option<(u64, usize)> {
+        Some((self.read(block, sink), block.len()))
     }
 
     fn close(&mut self, sink: &mut Sink<'_>) {
         self.fences.close(sink);
+        self.tail.settle();
         let before = self.scanner.verdicts;
         self.scanner.flush(sink);
         if self.scanner.verdicts != before {
-            self.since = 0;
+            self.tail.set_verdict(self.number);
         }
         if let Some(text) = self.live_prompt() {
             let seq = sink.put(Body::PermissionRequest { text: text.clone(), tool: None });
@@ -126,6 +117,17 @@ impl Decoder for Text {
 }
 
 impl Text {
+    pub fn new(rules: &'static Rules) -> Text {
+        Text { scanner: Scanner::new(rules), ..Text::default() }
+    }
+
+    /// The last verdict, of whatever weight.
+    pub fn verdict(&self) -> Option<Outcome> {
+        let scanner = &self.scanner;
+        let claims = [&scanner.job, &scanner.verdict, &scanner.pattern];
+        claims.into_iter().flatten().next().map(|claim| claim.outcome)
+    }
+
     pub fn outcome(&self, exit: Option<Exit>) -> End {
         match exit {
             Some(Exit::Code(0)) => End {
@@ -138,48 +140,84 @@ impl Text {
         }
     }
 
-    pub fn row(&mut self, row: &str, sink: &mut Sink<'_>) {
-        let row = unframe(strip_prefix(row.trim_end()));
+    /// Reads lines and answers with their number.
+    fn read(&mut self, block: &[u8], sink: &mut Sink<'_>) -> u64 {
+        let (first, offset) = sink.at();
+        let mut walk = std::mem::take(&mut self.walk);
+        let filter = &self.scanner.rules().filter;
+        let lines = walk.block(filter, block, self.want(first), |line| {
+            let number = first + line.number;
+            sink.set_place(number, offset + line.offset as u64);
+            self.show(number, line.bytes, sink);
+            self.want(number + 1)
+        });
+        self.tail.keep_last(walk.text(block), first + lines);
+        self.walk = walk;
+        self.number = first + lines;
+        lines
+    }
+
+    /// Which rows matter from the one of this number on.
+    fn want(&self, number: u64) -> Want {
+        if self.fences.is_open() { Want::All } else { self.scanner.want(number) }
+    }
+
+    fn show(&mut self, number: u64, line: &[u8], sink: &mut Sink<'_>) {
+        let Rendered { rows, marks } = match look(line) {
+            Look::Row(row) => return self.log_row(number, &row, sink),
+            Look::Rows(rendered) => rendered,
+        };
+        let mut marks = marks.into_iter().peekable();
+        for (i, row) in rows.iter().enumerate() {
+            while let Some((_, mark)) = marks.next_if(|(at, _)| *at <= i) {
+                self.mark(mark, row, sink);
+            }
+            self.log_row(number, row, sink);
+        }
+    }
+
+    fn log_row(&mut self, number: u64, row: &str, sink: &mut Sink<'_>) {
+        let row = trim(row);
         let fenced = self.fences.row(row, sink);
-        self.scan(row, fenced, sink);
+        self.scan(number, row, fenced, sink);
+    }
+
+    /// A row of a terminal.
+    pub fn row(&mut self, row: &str, sink: &mut Sink<'_>) {
+        self.number += 1;
+        self.log_row(self.number, row, sink);
+        self.tail.keep(self.number, row);
     }
 
     /// A row of a full-screen program: what was drawn once is not drawn again, the second of two
     /// fences neither, so fences are none.
     pub fn painted(&mut self, row: &str, sink: &mut Sink<'_>) {
-        self.scan(unframe(strip_prefix(row)), false, sink);
+        self.number += 1;
+        let row = unframe(strip(row));
+        self.scan(self.number, row, false, sink);
+        self.tail.keep(self.number, row);
     }
 
     /// What stands on the screen at the end takes the place of the last rows.
-    pub fn show(&mut self, rows: Vec<String>) {
+    pub fn screen(&mut self, rows: Vec<String>) {
         self.tail.clear();
-        for row in rows.iter().filter(|row| !row.trim().is_empty()) {
-            self.keep(phrase::clip(unframe(row), TAIL_WIDTH));
+        for row in &rows {
+            self.number += 1;
+            self.tail.keep(self.number, row);
         }
     }
 
-    fn scan(&mut self, row: &str, fenced: bool, sink: &mut Sink<'_>) {
-        if !fenced {
-            let before = self.scanner.verdicts;
-            self.scanner.row(row, sink);
-            if self.scanner.verdicts != before {
-                self.since = 0;
-                // The row of the verdict itself is no trouble after it.
-                self.keep(String::new());
-                return;
-            }
+    fn scan(&mut self, number: u64, row: &str, fenced: bool, sink: &mut Sink<'_>) {
+        if fenced {
+            self.tail.mute(number);
+            return;
         }
-        if !row.trim().is_empty() {
-            self.since += 1;
-            self.keep(if fenced { String::new() } else { phrase::clip(row, TAIL_WIDTH) });
+        let before = self.scanner.verdicts;
+        self.scanner.row(number, row, sink);
+        if self.scanner.verdicts != before {
+            // The row of the verdict itself is no trouble after it.
+            self.tail.set_verdict(number);
         }
-    }
-
-    fn keep(&mut self, row: String) {
-        if self.tail.len() == TAIL {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(row);
     }
 
     fn mark(&mut self, mark: Mark, row: &str, sink: &mut Sink<'_>) {
@@ -246,7 +284,7 @@ impl Text {
             let end = pattern(outcome, 1.0, reason, vec![seq]);
             return End { evidence: Evidence::Exit, ..end };
         }
-        if self.tail.iter().rev().take(8).any(|row| WORKING.is_match(row)) {
+        if self.tail.rows().rev().take(8).any(|row| WORKING.is_match(row)) {
             return unknown("still at work when the input ended");
         }
         let strong = self.scanner.job.as_ref().or(self.scanner.verdict.as_ref());
@@ -273,8 +311,8 @@ impl Text {
         if verdict.outcome != Outcome::Complete || self.scanner.job.is_some() {
             return None;
         }
-        let since = self.tail.iter().rev().take(self.since.min(10));
-        since.into_iter().find(|row| TROUBLE.is_match(row)).map(|row| row.trim().to_string())
+        let mut since = self.tail.since_verdict().take(10);
+        since.find(|row| TROUBLE.is_match(row)).map(|row| row.trim().to_string())
     }
 
     /// The best of the claims; of phrases, trouble at the end outweighs a cheer.
@@ -290,7 +328,7 @@ impl Text {
     }
 
     fn tail_claim(&self) -> Option<Claim> {
-        let rows: Vec<&String> = self.tail.iter().rev().take(12).collect();
+        let rows: Vec<&String> = self.tail.rows().rev().take(12).collect();
         let find = |pattern: &Regex, reach: usize| {
             rows.iter()
                 .take(reach)
@@ -318,7 +356,7 @@ impl Text {
 
     /// A question with nothing but its own menu after it.
     fn live_prompt(&self) -> Option<String> {
-        let rows: Vec<&String> = self.tail.iter().collect();
+        let rows: Vec<&String> = self.tail.rows().collect();
         if let Some(at) = rows.iter().rposition(|row| FOOTER.is_match(row))
             && rows[at + 1..].iter().all(|row| is_rule(row))
         {
@@ -344,7 +382,7 @@ impl Text {
 
     /// A limit near the end: it needs a word for the limit and one for its end, close together.
     fn tail_limit(&self) -> Option<String> {
-        let rows: Vec<&String> = self.tail.iter().rev().take(15).collect();
+        let rows: Vec<&String> = self.tail.rows().rev().take(15).collect();
         let at = rows.iter().position(|row| limit::is_limit(row))?;
         let (from, to) = (at.saturating_sub(5), (at + 6).min(rows.len()));
         let near = rows[from..to].iter().position(|row| limit::has_reset(row)).map(|i| i + from)?;

@@ -66,7 +66,7 @@ impl Tty {
         }
         if view.screen().painted {
             let rows: Vec<String> = view.screen().texts().map(|row| bare(&row).into()).collect();
-            view.text.show(rows);
+            view.text.screen(rows);
         }
         view.text.close(sink);
     }

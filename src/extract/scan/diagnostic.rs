@@ -1,25 +1,21 @@
-//! Errors with their place: compilers, linters, tracebacks, failed tests.
-
-mod table;
+//! Errors with their place: compilers, linters, traces, failed tests.
 
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 
-use regex::{Captures, Regex};
+use regex::Regex;
+use regex::bytes::Captures;
 
 use crate::event::{Body, Severity};
 use crate::extract::decoder::{Place, Sink};
 use crate::extract::phrase::clip;
-use crate::extract::rules::{Rules, regex};
-use table::{DIAGNOSTICS, Kind};
+use crate::extract::rules::{Kind, Rule, Rules, fill, group, regex};
+use crate::extract::walk::Want;
 
-static RULES: LazyLock<Rules<Kind>> = LazyLock::new(|| Rules::new(DIAGNOSTICS));
 static OPTION: LazyLock<Regex> =
     LazyLock::new(|| regex(r"^(?:-W|cert-|bugprone-|clang-|modernize-|readability-)"));
 
-/// How many rows after its head a diagnostic may still name its place.
-const REACH: u64 = 40;
-/// A redrawn screen tells the same error again.
+/// A redrawn screen, and the summary at the end, tell the same error again.
 const REMEMBERED: usize = 64;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,294 +26,146 @@ struct Found {
     line: Option<u64>,
     column: Option<u64>,
     code: Option<String>,
-    tool: &'static str,
+    tool: String,
 }
 
-#[derive(Default)]
+/// What earlier rows said for a later one.
+struct Context {
+    found: Found,
+    /// Where its file was named.
+    place: Place,
+    /// How far the head of a trace is indented.
+    margin: Option<usize>,
+    /// The last row that spoke of it, and for how many more it holds.
+    row: u64,
+    reach: u64,
+    /// It is told even if nothing more comes.
+    waits: bool,
+}
+
 pub struct Diagnostics {
-    rows: u64,
-    head: Option<(Found, u64)>,
-    eslint: Option<String>,
-    traceback: Option<Traceback>,
-    pytest: Vec<Found>,
-    pytest_message: Option<String>,
-    panic: Option<(Found, Place)>,
-    go_fail: bool,
-    go_panic: Option<String>,
-    stack: Option<(String, u64)>,
-    ruby: Option<u64>,
-    shellcheck: Option<(String, u64)>,
+    contexts: Vec<Option<Context>>,
+    /// Contexts in which any row may be meant.
+    hungry: Vec<usize>,
+    /// The last row that any context reaches.
+    until: u64,
     told: VecDeque<Found>,
 }
 
-/// A Python traceback: frames, the innermost last.
-#[derive(Default)]
-struct Traceback {
-    frames: Vec<(String, u64)>,
-    margin: usize,
-    rows: u64,
-    place: Option<Place>,
-}
-
 impl Diagnostics {
-    /// Answers with the `seq` of an event of severity error.
-    pub fn row(&mut self, row: &str, sink: &mut Sink<'_>) -> Option<u64> {
-        self.rows += 1;
-        if let Some((mut found, place)) = self.panic.take() {
-            found.message = row.trim().to_string();
-            return self.put_at(&place, found, sink);
-        }
-        if row.len() > 4000 {
-            return None;
-        }
-        let raised = self.traceback_row(row, sink);
-        let step = RULES.first(row, |kind, c| self.accept(*kind, c).then(|| (*kind, Found::of(c))));
-        let told = step.and_then(|(kind, found)| self.take(kind, found, row, sink));
-        if row.trim().is_empty() {
-            self.eslint = None;
-        }
-        told.or(raised)
+    pub fn new(rules: &Rules) -> Diagnostics {
+        let contexts = rules.contexts.iter().map(|_| None).collect();
+        Diagnostics { contexts, hungry: rules.hungry(), until: 0, told: VecDeque::new() }
     }
 
-    pub fn flush(&mut self, sink: &mut Sink<'_>) {
-        if let Some((found, place)) = self.panic.take() {
-            self.put_at(&place, found, sink);
+    /// Which rows are to be shown from the one of this number on.
+    pub fn want(&self, row: u64) -> Want {
+        if row > self.until {
+            return Want::News;
         }
+        let holds = |i: &usize| self.contexts[*i].as_ref().is_some_and(|c| c.holds(row));
+        if self.hungry.iter().any(holds) { Want::All } else { Want::Later }
     }
 
-    /// Whether a row of this kind means anything now; if not, a later rule may have it.
-    fn accept(&self, kind: Kind, c: &Captures<'_>) -> bool {
-        match kind {
-            Kind::EslintItem => self.eslint.is_some(),
-            Kind::GoItem => self.go_fail,
-            Kind::GoFrame => self.go_panic.is_some(),
-            Kind::RubyFrame => self.ruby.is_some_and(|at| self.rows - at < REACH),
-            Kind::StackFrame => self.stack.as_ref().is_some_and(|s| self.rows - s.1 < REACH),
-            Kind::VitestFrame => self.stack.as_ref().is_some_and(|s| self.rows - s.1 < REACH),
-            Kind::ShellcheckItem => {
-                self.shellcheck.as_ref().is_some_and(|s| self.rows - s.1 < REACH)
-            }
-            Kind::Arrow => self.head.as_ref().is_some_and(|h| self.rows - h.1 < 4),
-            Kind::Raised => false,
-            // Without a place these are but words.
-            Kind::Whole("github") => c.name("message").is_some_and(|m| !m.is_empty()),
-            Kind::Whole("") => plausible(&c["file"]),
-            _ => true,
-        }
+    /// Whether a rule is to be tried at all.
+    pub fn awaits(&self, rule: &Rule, row: u64) -> bool {
+        rule.when.is_none_or(|i| self.contexts[i].as_ref().is_some_and(|c| c.holds(row)))
     }
 
-    fn take(
+    /// None: the row is none of this rule's. Else the `seq` of an event of severity error, if it
+    /// made one.
+    pub fn take(
         &mut self,
-        kind: Kind,
-        mut found: Found,
-        row: &str,
+        rule: &Rule,
+        c: &Captures<'_>,
+        (number, row): (u64, &str),
         sink: &mut Sink<'_>,
-    ) -> Option<u64> {
-        match kind {
-            Kind::Whole(tool) => {
-                found.tool = if tool.is_empty() { guess(&found) } else { tool };
-                self.put(found, sink)
+    ) -> Option<Option<u64>> {
+        let mut found = Found::of(rule, c);
+        let margin = c.name("margin").map(|m| m.as_bytes().len());
+        let context = rule.when.and_then(|i| self.contexts[i].as_ref());
+        let mut place = sink.place();
+        let frame = group(c, "frame");
+        let foreign = rule.user
+            && (found.file.as_deref().is_some_and(library) || frame.is_some_and(|f| package(&f)));
+        if foreign && rule.when.is_none() && rule.opens.is_none() {
+            return None;
+        }
+        if let Some(context) = context {
+            if let (Some(row), Some(head)) = (margin, context.margin)
+                && row > head
+            {
+                return None;
             }
-            Kind::Head => {
-                self.head = Some((found, self.rows));
-                None
+            if found.file.is_none() || (foreign && context.found.file.is_some()) {
+                let own = (found.line, found.column);
+                (found.file, found.line, found.column) = context.found.place();
+                if own.0.is_some() && !foreign {
+                    (found.line, found.column) = own;
+                }
+                place = Place { rule: place.rule, ..context.place.clone() };
+            } else if foreign && rule.opens.is_none() {
+                // The frame of a library: a later one will do.
+                return Some(None);
             }
-            Kind::Arrow => {
-                let (head, _) = self.head.take()?;
-                let tool = if found.file.as_deref().is_some_and(|f| f.ends_with(".py")) {
-                    "ruff"
-                } else {
-                    "rustc"
+            found.add(&context.found);
+        }
+        if rule.kind == Kind::Error && rule.opens.is_none() {
+            if rule.when.is_some() && found.file.is_none() {
+                return None;
+            }
+            if found.message.is_empty() {
+                found.message = match &rule.message {
+                    Some(template) => fill(template, c),
+                    None if rule.when.is_none() && c.name("message").is_some() => return None,
+                    None => row.trim().to_string(),
                 };
-                self.put(
-                    Found {
-                        tool,
-                        file: found.file,
-                        line: found.line,
-                        column: found.column,
-                        ..head
-                    },
-                    sink,
-                )
             }
-            Kind::EslintFile => {
-                self.eslint = found.file;
-                None
-            }
-            Kind::EslintItem => {
-                found.file.clone_from(&self.eslint);
-                found.tool = "eslint";
-                self.put(found, sink)
-            }
-            Kind::Traceback | Kind::Frame | Kind::Raised => None,
-            Kind::PytestFrame => {
-                if self.pytest.len() < 200 {
-                    self.pytest.push(found);
-                }
-                None
-            }
-            Kind::PytestMessage => {
-                self.pytest_message.get_or_insert(found.message);
-                let frame = self.user_frame()?;
-                let message = self.pytest_message.take().unwrap_or_default();
-                self.put(Found { message, tool: "pytest", ..frame }, sink)
-            }
-            Kind::PytestEnd => {
-                found.tool = "pytest";
-                // The name of the exception stands here, its words on the `E` row.
-                if let Some(message) = self.pytest_message.take() {
-                    found.message = message;
-                }
-                if library(found.file.as_deref().unwrap_or_default())
-                    && let Some(frame) = self.user_frame()
-                {
-                    found = Found { file: frame.file, line: frame.line, ..found };
-                }
-                self.pytest.clear();
-                self.put(found, sink)
-            }
-            Kind::Panic => {
-                found.tool = "rust";
-                if found.message.is_empty() {
-                    self.panic = Some((found, sink.place()));
+            if found.tool.is_empty() {
+                if !found.file.as_deref().is_some_and(plausible) {
                     return None;
                 }
-                self.put(found, sink)
+                found.tool = guess(&found).to_string();
             }
-            Kind::GoFail => {
-                self.go_fail = true;
-                None
-            }
-            Kind::GoItem => {
-                found.tool = "go test";
-                self.put(found, sink)
-            }
-            Kind::GoPanic => {
-                self.go_panic = Some(found.message);
-                None
-            }
-            Kind::GoFrame => {
-                let file = found.file.as_deref().unwrap_or_default();
-                if file.contains("/src/runtime/") || file.contains("/src/testing/") {
-                    return None;
+        }
+        if let Some(i) = rule.when {
+            match &mut self.contexts[i] {
+                Some(context) if rule.keep => {
+                    context.row = number;
+                    self.until = self.until.max(number + context.reach);
                 }
-                let message = format!("panic: {}", self.go_panic.take()?);
-                self.put(Found { message, tool: "go", ..found }, sink)
-            }
-            Kind::StackHead => {
-                let words = if found.message.is_empty() { row.trim() } else { &found.message };
-                self.stack = Some((words.to_string(), self.rows));
-                None
-            }
-            Kind::StackFrame | Kind::VitestFrame => {
-                let file = found.file.as_deref().unwrap_or_default();
-                if file.contains("node_modules/") || file.starts_with("node:") {
-                    return None;
-                }
-                let (message, _) = self.stack.take()?;
-                let tool = if kind == Kind::VitestFrame { "vitest" } else { "node" };
-                self.put(Found { message, tool, ..found }, sink)
-            }
-            Kind::ShellcheckFile => {
-                self.shellcheck = Some((found.file?, self.rows));
-                self.head = Some((Found { line: found.line, ..Found::default() }, self.rows));
-                None
-            }
-            Kind::ShellcheckItem => {
-                found.file = self.shellcheck.as_ref().map(|s| s.0.clone());
-                found.line = self.head.as_ref().and_then(|h| h.0.line);
-                found.tool = "shellcheck";
-                self.put(found, sink)
-            }
-            Kind::RubyHead => {
-                self.ruby = Some(self.rows);
-                None
-            }
-            Kind::RubyFrame => {
-                let file = found.file.as_deref().unwrap_or_default();
-                if file.contains("/gems/") || file.contains("/lib/ruby/") {
-                    return None;
-                }
-                self.ruby = None;
-                found.tool = "ruby";
-                found.message = row.trim().to_string();
-                self.put(found, sink)
-            }
-            Kind::On => {
-                let (head, _) = self.head.take()?;
-                self.put(
-                    Found { tool: "terraform", file: found.file, line: found.line, ..head },
-                    sink,
-                )
+                context => *context = None,
             }
         }
-    }
-
-    /// Python's own tracebacks span rows of any kind, so they are followed apart.
-    fn traceback_row(&mut self, row: &str, sink: &mut Sink<'_>) -> Option<u64> {
-        if row.contains("Traceback (most recent call last)") {
-            let margin = row.len() - row.trim_start().len();
-            self.traceback =
-                Some(Traceback { margin, place: Some(sink.place()), ..Traceback::default() });
-            return None;
-        }
-        if let Some((file, line)) = frame(row) {
-            let traceback = self.traceback.get_or_insert_with(Traceback::default);
-            if traceback.frames.is_empty() && traceback.place.is_none() {
-                // A syntax error has a frame without the head line.
-                traceback.margin = (row.len() - row.trim_start().len()).saturating_sub(2);
-                traceback.place = Some(sink.place());
-            }
-            if traceback.frames.len() < 1000 {
-                traceback.frames.push((file, line));
-            }
-            traceback.rows = 0;
-            return None;
-        }
-        let traceback = self.traceback.as_mut()?;
-        traceback.rows += 1;
-        if traceback.rows > REACH {
-            self.traceback = None;
-            return None;
-        }
-        let text = row.trim_start();
-        let margin = row.len() - text.len();
-        if text.is_empty() || margin > traceback.margin || traceback.frames.is_empty() {
-            return None;
-        }
-        let traceback = self.traceback.take()?;
-        let name = text.split([':', ' ', '(']).next().unwrap_or_default();
-        let named = name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.')
-            && name.starts_with(|c: char| c.is_alphabetic() || c == '_');
-        if !named {
-            return None;
-        }
-        let own = traceback.frames.iter().rev().find(|(file, _)| !library(file));
-        let (file, line) = own.or(traceback.frames.last())?.clone();
-        let found = Found {
-            severity: None,
-            message: text.to_string(),
-            file: Some(file),
-            line: Some(line),
-            tool: "python",
-            ..Found::default()
+        let Some(i) = rule.opens else {
+            return Some(match rule.kind {
+                Kind::Error => self.put(&place, found, sink),
+                _ => None,
+            });
         };
-        self.put(found, sink)
+        let waits = rule.kind == Kind::Error;
+        let mut next = Context { found, place, margin, row: number, reach: rule.reach, waits };
+        let earlier = self.contexts[i].take();
+        if let Some(earlier) = earlier.filter(|_| rule.adds) {
+            next.follow(earlier, foreign);
+        }
+        self.until = self.until.max(number + next.reach);
+        self.contexts[i] = Some(next);
+        Some(None)
     }
 
-    /// The innermost frame of a pytest trace that is not a library's.
-    fn user_frame(&mut self) -> Option<Found> {
-        let frames = std::mem::take(&mut self.pytest);
-        let own = frames.iter().rposition(|f| !library(f.file.as_deref().unwrap_or_default()));
-        own.or(frames.len().checked_sub(1)).map(|i| frames[i].clone())
+    /// What still waits for its words is told without them; answers as `take` does.
+    pub fn flush(&mut self, sink: &mut Sink<'_>) -> Option<u64> {
+        let mut last = None;
+        for i in 0..self.contexts.len() {
+            if let Some(context) = self.contexts[i].take().filter(|c| c.waits) {
+                last = self.put(&context.place, context.found, sink).or(last);
+            }
+        }
+        last
     }
 
-    fn put(&mut self, found: Found, sink: &mut Sink<'_>) -> Option<u64> {
-        let place = sink.place();
-        self.put_at(&place, found, sink)
-    }
-
-    fn put_at(&mut self, place: &Place, found: Found, sink: &mut Sink<'_>) -> Option<u64> {
+    fn put(&mut self, place: &Place, found: Found, sink: &mut Sink<'_>) -> Option<u64> {
         if self.told.contains(&found) {
             return None;
         }
@@ -326,6 +174,7 @@ impl Diagnostics {
         }
         self.told.push_back(found.clone());
         let severity = found.severity.unwrap_or(Severity::Error);
+        let placed = found.file.is_some();
         let seq = sink.put_at(
             place,
             Body::Error {
@@ -335,55 +184,142 @@ impl Diagnostics {
                 line: found.line,
                 column: found.column,
                 code: found.code,
-                tool: Some(found.tool.to_string()),
+                tool: Some(found.tool),
             },
         );
-        (severity == Severity::Error).then_some(seq)
+        (severity == Severity::Error && placed).then_some(seq)
+    }
+}
+
+impl Context {
+    fn holds(&self, row: u64) -> bool {
+        row.saturating_sub(self.row) <= self.reach
+    }
+
+    /// Takes over what an earlier row said: the first words, and its place if this has none.
+    fn follow(&mut self, earlier: Context, foreign: bool) {
+        if self.found.file.is_none() || (foreign && earlier.found.file.is_some()) {
+            (self.found.file, self.found.line, self.found.column) = earlier.found.place();
+            self.place = earlier.place;
+        }
+        if !earlier.found.message.is_empty() {
+            self.found.message.clone_from(&earlier.found.message);
+        }
+        self.found.add(&earlier.found);
+        self.margin = earlier.margin.or(self.margin);
+        self.waits |= earlier.waits;
     }
 }
 
 impl Found {
-    fn of(c: &Captures<'_>) -> Found {
-        let text = |name| c.name(name).map(|m| m.as_str());
-        let number = |name| text(name).and_then(|n| n.parse().ok());
-        let severity = text("severity").map(|s| match s.to_ascii_lowercase().as_str() {
-            "warning" | "w" | "c" | "r" | "style" => Severity::Warning,
-            "note" | "notice" | "info" => Severity::Note,
-            _ => Severity::Error,
-        });
+    fn of(rule: &Rule, c: &Captures<'_>) -> Found {
+        let text = |name| group(c, name).map(|t| t.trim().to_string()).filter(|t| !t.is_empty());
+        let number = |name| text(name).and_then(|n: String| n.parse().ok());
+        let severity = text("severity").map(|s| severity(&s));
         Found {
-            severity,
-            message: text("message").unwrap_or_default().trim().to_string(),
-            file: text("file").map(|f| f.trim().to_string()),
+            severity: severity.or((rule.severity != Severity::Error).then_some(rule.severity)),
+            message: text("message").unwrap_or_default(),
+            file: text("file"),
             line: number("line"),
             column: number("column"),
-            code: text("code").or(text("head")).map(str::to_string),
-            tool: "",
+            code: text("code").or(text("head")),
+            tool: text("tool").unwrap_or_else(|| rule.tool.clone()),
+        }
+    }
+
+    fn place(&self) -> (Option<String>, Option<u64>, Option<u64>) {
+        (self.file.clone(), self.line, self.column)
+    }
+
+    /// What is missing here, but for the place of another file.
+    fn add(&mut self, other: &Found) {
+        if self.message.is_empty() {
+            self.message.clone_from(&other.message);
+        }
+        if self.tool.is_empty() {
+            self.tool.clone_from(&other.tool);
+        }
+        self.severity = self.severity.or(other.severity);
+        if self.code.is_none() {
+            self.code.clone_from(&other.code);
         }
     }
 }
 
-fn frame(row: &str) -> Option<(String, u64)> {
-    let rest = row.trim_start_matches(|c: char| c.is_whitespace() || c == '|' || c == 'E');
-    let rest = rest.strip_prefix("File \"")?;
-    let (file, rest) = rest.split_once("\", line ")?;
-    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    Some((file.to_string(), rest[..digits].parse().ok()?))
+fn severity(word: &str) -> Severity {
+    match word.to_ascii_lowercase().as_str() {
+        "warning" | "warn" | "w" | "c" | "r" | "style" | "convention" | "refactor" => {
+            Severity::Warning
+        }
+        "note" | "notice" | "info" | "information" | "i" | "n" | "help" | "hint" | "remark" => {
+            Severity::Note
+        }
+        _ => Severity::Error,
+    }
 }
 
 /// A file of the language or of a package, not of the user.
 fn library(file: &str) -> bool {
-    file.starts_with('<')
-        || [
-            "site-packages/",
-            "dist-packages/",
-            "/lib/python",
-            "\\lib\\",
-            "node_modules/",
-            "importlib/",
-        ]
-        .iter()
-        .any(|part| file.contains(part))
+    const PARTS: [&str; 23] = [
+        "/bin/",
+        "site-packages/",
+        "dist-packages/",
+        "/lib/python",
+        "\\lib\\",
+        "node_modules/",
+        "importlib/",
+        "/src/runtime/",
+        "/src/testing/",
+        "/gems/",
+        "/lib/ruby/",
+        "/vendor/",
+        "/rustc/",
+        "/.cargo/registry/",
+        "/pkg/mod/",
+        "/share/perl",
+        "/lib/perl",
+        "/libexec/",
+        "/share/lua/",
+        "webpack-internal:",
+        "/deps/",
+        "/internal/modules/",
+        "/usr/share/",
+    ];
+    matches!(file, "sh" | "bash" | "dash" | "zsh")
+        || file.starts_with('<')
+        || file.starts_with("node:")
+        || file.starts_with("internal/")
+        || PARTS.iter().any(|part| file.contains(part))
+}
+
+/// A method of the language or of a package, where the file is but a name.
+fn package(method: &str) -> bool {
+    const NAMES: [&str; 23] = [
+        "java.",
+        "javax.",
+        "jdk.",
+        "sun.",
+        "com.sun.",
+        "kotlin.",
+        "scala.",
+        "clojure.",
+        "groovy.",
+        "org.junit.",
+        "junit.",
+        "org.testng.",
+        "org.assertj.",
+        "org.hamcrest.",
+        "org.mockito.",
+        "org.opentest4j.",
+        "org.scalatest.",
+        "org.apache.",
+        "org.gradle.",
+        "org.springframework.",
+        "org.codehaus.",
+        "worker.org.gradle.",
+        "com.intellij.",
+    ];
+    NAMES.iter().any(|name| method.starts_with(name))
 }
 
 /// A path, not a phrase or an address.
@@ -416,13 +352,5 @@ fn guess(found: &Found) -> &'static str {
             if OPTION.is_match(code) || code.is_empty() { "cc" } else { "clang-tidy" }
         }
         _ => "unknown",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn every_pattern_compiles() {
-        assert_eq!(super::RULES.compile(), super::DIAGNOSTICS.len());
     }
 }

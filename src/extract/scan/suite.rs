@@ -1,17 +1,15 @@
 //! Test runners' summaries.
 
-mod table;
-
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use regex::bytes::Captures;
 
 use super::Claim;
 use crate::event::{Body, Outcome};
 use crate::extract::decoder::{Place, Sink};
-use crate::extract::rules::{Rules, regex};
-use table::{Form, STEP_ROWS, SUITES, Span, Step, Suite};
+use crate::extract::rules::{Counts as Form, Rule, Span, Step, group, regex};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
@@ -22,11 +20,6 @@ struct Counts {
     total: u64,
     duration_ms: Option<u64>,
 }
-
-static RULES: LazyLock<Rules<Suite>> = LazyLock::new(|| Rules::new(SUITES));
-
-/// Rows that a state machine reads: literal first, so that most rows cost one look.
-static STEPS: LazyLock<Rules<Step>> = LazyLock::new(|| Rules::new(STEP_ROWS));
 
 static NUMBER_WORD: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?P<n>\d[\d,]*) (?:tests? |scenarios? )?(?P<w>[A-Za-z]+)"));
@@ -57,138 +50,122 @@ struct Open {
 }
 
 impl Suites {
-    pub fn row(&mut self, row: &str, sink: &mut Sink<'_>) -> Option<Claim> {
-        let found = RULES.first(row, |suite, c| {
-            let groups = match suite.form {
-                Form::NumberWord => return Some((suite, by_words(&NUMBER_WORD, row), false)),
-                Form::WordNumber => return Some((suite, by_words(&WORD_NUMBER, row), false)),
-                Form::Groups(groups) => groups,
-            };
-            let mut counts = Counts::default();
-            let mut first = c.name("start").is_some();
-            for name in groups {
-                let Some(n) = c.name(name).and_then(|m| m.as_str().parse::<u64>().ok()) else {
-                    continue;
-                };
-                first |= name.starts_with("first");
-                match name.trim_start_matches("first_") {
-                    "passed" | "first" => counts.passed = n,
-                    "failed" => counts.failed = n,
-                    "errors" => counts.errors = n,
-                    "skipped" => counts.skipped = n,
-                    _ => counts.total = n,
-                }
-            }
-            counts.duration_ms = duration(row);
-            Some((suite, counts, first))
-        });
-        if let Some((suite, counts, first)) = found {
-            return self.take(suite, counts, first, sink);
-        }
-        self.step(row, sink)
+    /// The framework whose rows are being added up.
+    pub fn running(&self) -> Option<&str> {
+        self.open.as_ref().map(|open| open.framework)
     }
 
-    fn take(
+    /// None: the row is none of this rule's.
+    pub fn take(
         &mut self,
-        suite: &Suite,
-        counts: Counts,
-        first: bool,
+        rule: &'static Rule,
+        c: &Captures<'_>,
+        row: &str,
         sink: &mut Sink<'_>,
-    ) -> Option<Claim> {
-        if suite.span == Span::Whole {
-            let earlier = self.flush(sink);
-            return emit(suite.framework, counts, &sink.place(), sink).or(earlier);
+    ) -> Option<Option<Claim>> {
+        if let Some(step) = rule.step {
+            return self.step(step, rule, c, row, sink);
         }
-        let other = self.open.as_ref().is_some_and(|o| o.framework != suite.framework);
-        let claim = if other || first { self.flush(sink) } else { None };
-        let open = self.open(suite.framework, sink);
-        open.counts.add(counts);
-        claim
+        let (counts, first) = match rule.counts {
+            Form::Words => (by_words(&NUMBER_WORD, row), false),
+            Form::Labels => (by_words(&WORD_NUMBER, row), false),
+            Form::Groups => by_groups(c, row),
+        };
+        if rule.span == Span::Whole {
+            let earlier = self.flush(sink);
+            return Some(emit(&rule.framework, counts, &sink.place(), sink).or(earlier));
+        }
+        let running = self.running() == Some(&rule.framework);
+        if !running && !first && rule.has_start() {
+            return None;
+        }
+        let claim = if first { self.flush(sink) } else { self.switch(&rule.framework, sink) };
+        self.open(&rule.framework, sink).counts.add(counts);
+        Some(claim)
     }
 
-    fn step(&mut self, row: &str, sink: &mut Sink<'_>) -> Option<Claim> {
-        STEPS
-            .first(row, |step, c| {
-                let text = |name| c.name(name).map(|m| m.as_str());
-                let number = |name| text(name).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
-                Some(match step {
-                    Step::UnittestRan => {
-                        self.unittest = Some(Counts {
-                            total: number("total"),
-                            duration_ms: text("seconds").and_then(milliseconds),
-                            ..Counts::default()
-                        });
-                        None
+    fn step(
+        &mut self,
+        step: Step,
+        rule: &'static Rule,
+        c: &Captures<'_>,
+        row: &str,
+        sink: &mut Sink<'_>,
+    ) -> Option<Option<Claim>> {
+        let text = |name| group(c, name);
+        let number = |name| text(name).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+        let framework = rule.framework.as_str();
+        Some(match step {
+            Step::UnittestRan => {
+                self.unittest = Some(Counts {
+                    total: number("total"),
+                    duration_ms: text("seconds").and_then(|s| milliseconds(&s)),
+                    ..Counts::default()
+                });
+                None
+            }
+            Step::UnittestEnd => {
+                let mut counts = self.unittest.take()?;
+                for pair in PAIR.captures_iter(&text("counts").unwrap_or_default()) {
+                    let n = pair["n"].parse().unwrap_or(0);
+                    match &pair["w"] {
+                        "failures" | "unexpected successes" => counts.failed += n,
+                        "errors" => counts.errors += n,
+                        "skipped" => counts.skipped += n,
+                        _ => {}
                     }
-                    Step::UnittestEnd => {
-                        let mut counts = self.unittest.take()?;
-                        for pair in PAIR.captures_iter(text("counts").unwrap_or_default()) {
-                            let n = pair["n"].parse().unwrap_or(0);
-                            match &pair["w"] {
-                                "failures" | "unexpected successes" => counts.failed += n,
-                                "errors" => counts.errors += n,
-                                "skipped" => counts.skipped += n,
-                                _ => {}
-                            }
-                        }
-                        let earlier = self.flush(sink);
-                        emit("unittest", counts, &sink.place(), sink).or(earlier)
+                }
+                let earlier = self.flush(sink);
+                emit(framework, counts, &sink.place(), sink).or(earlier)
+            }
+            Step::GoTest => {
+                let claim = self.switch(framework, sink);
+                // A subtest is indented; its parent counts.
+                if row.starts_with("---") {
+                    let open = self.open(framework, sink);
+                    match text("word").as_deref() {
+                        Some("PASS") => open.counts.passed += 1,
+                        Some("FAIL") => open.counts.failed += 1,
+                        _ => open.counts.skipped += 1,
                     }
-                    Step::GoTest => {
-                        let claim = self.switch("go test", sink);
-                        // A subtest is indented; its parent counts.
-                        if row.starts_with("---") {
-                            let open = self.open("go test", sink);
-                            match text("word") {
-                                Some("PASS") => open.counts.passed += 1,
-                                Some("FAIL") => open.counts.failed += 1,
-                                _ => open.counts.skipped += 1,
-                            }
-                        }
-                        claim
-                    }
-                    Step::GoPackage => {
-                        let name = text("name").unwrap_or_default();
-                        let again = self
-                            .open
-                            .as_ref()
-                            .is_some_and(|o| o.framework == "go test" && o.packages.contains(name));
-                        let claim =
-                            if again { self.flush(sink) } else { self.switch("go test", sink) };
-                        let open = self.open("go test", sink);
-                        if open.packages.len() < 10_000 {
-                            open.packages.insert(name.to_string());
-                        }
-                        let ok = text("word") == Some("ok");
-                        open.package_counts.passed += u64::from(ok);
-                        open.package_counts.failed += u64::from(!ok);
-                        open.place = sink.place();
-                        claim
-                    }
-                    Step::Tap => {
-                        let claim = self.switch("tap", sink);
-                        let open = self.open("tap", sink);
-                        match (text("directive"), text("not")) {
-                            (Some(_), _) => open.counts.skipped += 1,
-                            (None, Some(_)) => open.counts.failed += 1,
-                            (None, None) => open.counts.passed += 1,
-                        }
-                        claim
-                    }
-                    Step::TapPlan => {
-                        // A plan may stand first or last; first, with results open, it is a new run.
-                        let done = self.open.as_ref().is_some_and(|o| {
-                            o.framework == "tap" && o.counts.sum() >= number("total")
-                        });
-                        if done { self.flush(sink) } else { None }
-                    }
-                    Step::CargoRun => {
-                        let cargo = self.open.as_ref().is_some_and(|o| o.framework == "cargo test");
-                        if cargo { self.flush(sink) } else { None }
-                    }
-                })
-            })
-            .flatten()
+                }
+                claim
+            }
+            Step::GoPackage => {
+                let name = text("name").unwrap_or_default();
+                let open = self.open.as_ref().filter(|o| o.framework == framework);
+                let again = open.is_some_and(|o| o.packages.contains(name.as_ref()));
+                let claim = if again { self.flush(sink) } else { self.switch(framework, sink) };
+                let open = self.open(framework, sink);
+                if open.packages.len() < 10_000 {
+                    open.packages.insert(name.into_owned());
+                }
+                let ok = text("word").as_deref() == Some("ok");
+                open.package_counts.passed += u64::from(ok);
+                open.package_counts.failed += u64::from(!ok);
+                claim
+            }
+            Step::Tap => {
+                let claim = self.switch(framework, sink);
+                let open = self.open(framework, sink);
+                match (text("directive"), text("not")) {
+                    (Some(_), _) => open.counts.skipped += 1,
+                    (None, Some(_)) => open.counts.failed += 1,
+                    (None, None) => open.counts.passed += 1,
+                }
+                claim
+            }
+            Step::TapPlan => {
+                // A plan may stand first or last; first, with results open, it is a new run.
+                let open = self.open.as_ref().filter(|o| o.framework == framework);
+                let done = open.is_some_and(|o| o.counts.sum() >= number("total"));
+                if done { self.flush(sink) } else { None }
+            }
+            Step::CargoRun => {
+                let open = self.open.as_ref().filter(|o| o.framework == framework);
+                if open.is_some() { self.flush(sink) } else { None }
+            }
+        })
     }
 
     /// Ends another framework's run.
@@ -267,6 +244,24 @@ fn emit(framework: &str, mut counts: Counts, place: &Place, sink: &mut Sink<'_>)
     Some(Claim { outcome, reason, confidence: 0.7, because: vec![seq] })
 }
 
+/// Counts by the groups of the pattern, and whether a new run begins here.
+fn by_groups(c: &Captures<'_>, row: &str) -> (Counts, bool) {
+    let number = |names: &[&str]| {
+        let found = names.iter().find_map(|name| c.name(name));
+        let text = found.and_then(|m| std::str::from_utf8(m.as_bytes()).ok())?;
+        text.replace(',', "").parse::<u64>().ok()
+    };
+    let counts = Counts {
+        passed: number(&["passed", "first"]).unwrap_or(0),
+        failed: number(&["failed"]).unwrap_or(0),
+        errors: number(&["errors"]).unwrap_or(0),
+        skipped: number(&["skipped"]).unwrap_or(0),
+        total: number(&["total", "first_total"]).unwrap_or(0),
+        duration_ms: duration(row),
+    };
+    (counts, ["start", "first", "first_total"].iter().any(|name| c.name(name).is_some()))
+}
+
 /// Counts by the words that stand beside the numbers.
 fn by_words(pattern: &Regex, row: &str) -> Counts {
     let mut counts = Counts { duration_ms: duration(row), ..Counts::default() };
@@ -302,13 +297,4 @@ fn duration(row: &str) -> Option<u64> {
 
 fn milliseconds(seconds: &str) -> Option<u64> {
     seconds.parse::<f64>().ok().map(|s| (s * 1000.0).round() as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn every_pattern_compiles() {
-        assert_eq!(super::RULES.compile(), super::SUITES.len());
-        assert_eq!(super::STEPS.compile(), super::STEP_ROWS.len());
-    }
 }
