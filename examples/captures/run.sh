@@ -73,7 +73,7 @@ node_modules() { mkdir -p $P/node_modules && mount --bind /home/dev/node_modules
 put() { mkdir -p "$(dirname "$1")" && cat >"$1"; }
 
 # shoot CASE OUTCOME EXIT P/F/E/S|- COMMAND [S:FILE:LINE:COLUMN:CODE…]: runs it and says what is true of it.
-# S is E error, W warning, N note, X any; LINE a number, or /words/ of that line of the file. COLOUR=COMMAND runs that through a pipe instead of a terminal;
+# S is E error, W warning, A either, X may be told and need not; LINE a number, or /words/ of that line of the file. COLOUR=COMMAND runs that through a pipe instead of a terminal;
 # ACCEPT=OUTCOME names another outcome that a reader of the text alone may come to; FORMS=plain only one form;
 # BEFORE=COMMAND runs before each. TRUTH_TOOL another name of the tool.
 shoot() {
@@ -127,7 +127,7 @@ truth() {
     + (if $accept == "" then {} else {accept: ($accept / " ")} end)
     + (if $tests == "-" then {} else {tests: ([($tests / "/")[] | tonumber] as [$p, $f, $e, $s] | {passed: $p, failed: $f, errors: $e, skipped: $s})} end)
     + {errors: [inputs | select(. != "") | (. / ":") as $p | {
-        severity: {E: "error", W: "warning", N: "note", X: "any"}[$p[0]], file: $p[1], line: ($p[2] | number),
+        severity: {E: "error", W: "warning", A: "any", X: "any"}[$p[0]], optional: (if $p[0] == "X" then true else null end), file: $p[1], line: ($p[2] | number),
         column: ($p[3] | number), code: ($p[4:] | join(":") | if . == "" then null else . end)} | with_entries(select(.value != null))]}'
 }
 
