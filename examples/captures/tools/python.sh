@@ -68,7 +68,7 @@ def test_prints():
 X
 COLOUR='pytest --color=yes' shoot failing failed 1 4/2/1/2 'pytest' 'E:test_shop.py:/== 8/::' 'E:shop.py:/return {/::' 'E:test_shop.py:/no database/::'
 COLOUR='pytest -v --tb=short --color=yes' shoot failing-short failed 1 4/2/1/2 'pytest -v --tb=short' 'E:test_shop.py:/== 8/::' 'E:shop.py:/return {/::' 'E:test_shop.py:/no database/::'
-COLOUR='pytest -q --tb=line --color=yes' shoot failing-line failed 1 4/2/1/2 'pytest -q --tb=line' 'E:test_shop.py:/== 8/::' 'E:shop.py:/return {/::' 'E:test_shop.py:/no database/::'
+COLOUR='pytest -q --tb=line --color=yes' shoot failing-line failed 1 4/2/1/2 'pytest -q --tb=line' 'E:test_shop.py:/== 8/::' 'E:shop.py:/return {/::'
 COLOUR='pytest -n 2 --color=yes' shoot failing-xdist failed 1 4/2/1/2 'pytest -n 2' 'E:test_shop.py:/== 8/::' 'E:shop.py:/return {/::' 'E:test_shop.py:/no database/::'
 COLOUR='pytest -x --color=yes' shoot stopped failed 1 3/1/0/1 'pytest -x' 'E:test_shop.py:/== 8/::'
 COLOUR='pytest --cov=shop --color=yes -k price' shoot coverage complete 0 1/0/0/0 'pytest --cov=shop -k price'
@@ -114,8 +114,7 @@ import warnings
 def test_one():
     warnings.warn("old api", DeprecationWarning)
 X
-COLOUR='pytest --color=yes' shoot warnings complete 0 2/0/0/0 'pytest' W:test_shop.py:3::
-sed -i '/pytest\/warnings/s/"severity":"warning"/"severity":"any","optional":true/' "$DIR/truth"
+COLOUR='pytest --color=yes' shoot warnings complete 0 2/0/0/0 'pytest' X:test_shop.py:3::
 put test_shop.py <<'X'
 import time
 def test_slow():
@@ -157,14 +156,14 @@ cat >>test_shop.py <<'X'
             with self.subTest(n=n):
                 self.assertEqual(n, 3)
 X
-FORMS=plain shoot failing failed 1 1/2/1/2 'python3 -m unittest -v' 'E:test_shop.py:/, 4)$/::' 'E:test_shop.py:/(n, 3)/::' 'E:shop.py:/return {/::'
+FORMS=plain shoot failing failed 1 1/2/1/2 'python3 -m unittest -v' 'E:test_shop.py:/(shop.total(["apple"]), 4)/::' 'E:test_shop.py:/(n, 3)/::' 'E:shop.py:/return {/::'
 put test_other.py <<'X'
 import nothing
 X
 rm test_shop.py
 FORMS=plain shoot import-error failed 1 0/0/1/0 'python3 -m unittest' E:test_other.py:1::
 
-tool nose2 nose2 --version
+tool nose2 pip show nose2
 shop
 put test_shop.py <<'X'
 import shop
@@ -291,7 +290,7 @@ put ok.py <<<'x: int = 3'
 shoot passing complete 0 - 'mypy ok.py'
 FORMS=plain shoot columns failed 1 - 'mypy --show-column-numbers --pretty a.py' E:a.py:5:12:return-value E:a.py:9:14:assignment E:a.py:10:23:name-defined E:a.py:10:18:arg-type E:a.py:15:9:attr-defined
 put s.py <<<'def f(:'
-FORMS=plain shoot syntax failed 2 - 'mypy s.py' E:s.py:1::syntax
+FORMS=plain shoot syntax failed 2 - 'mypy s.py' E:s.py:1::syntax E:s.py:2::syntax
 
 tool ruff ruff --version
 types
@@ -300,7 +299,7 @@ COLOUR='FORCE_COLOR=1 ruff check --output-format concise a.py' shoot concise fai
 put ok.py <<<'x = 3'
 COLOUR='FORCE_COLOR=1 ruff check ok.py' shoot passing complete 0 - 'ruff check ok.py'
 put s.py <<<'def f(:'
-COLOUR='FORCE_COLOR=1 ruff check s.py' shoot syntax failed 1 - 'ruff check s.py' E:s.py:1::
+COLOUR='FORCE_COLOR=1 ruff check s.py' shoot syntax failed 1 - 'ruff check s.py' A:s.py:1:7: A:s.py:1:9:
 put f.py <<<'x = {  "a":1 }'
 COLOUR='FORCE_COLOR=1 ruff format --check f.py ok.py' shoot format failed 1 - 'ruff format --check f.py ok.py'
 
@@ -326,16 +325,16 @@ FORMS=plain ACCEPT=unknown shoot passing complete 0 - 'flake8 --version >/dev/nu
 
 tool pylint pylint --version
 types
-COLOUR='pylint --output-format=colorized a.py' shoot errors failed 22 - 'pylint a.py' E:a.py:10:22:E0602 E:a.py:15:8:E1101 W:a.py:9:4:W0612 W:a.py:1:0:W0611 W:a.py:1:0:C0114 W:a.py:4:0:C0116 W:a.py:8:0:C0116 W:a.py:13:0:C0115 W:a.py:14:4:C0116 W:a.py:13:0:R0903 X:a.py:13:0: X:a.py:14:4:
+COLOUR='pylint --output-format=colorized a.py' shoot errors failed 30 - 'pylint a.py' E:a.py:10:22:E0602 E:a.py:15:8:E1101 W:a.py:9:4:W0612 W:a.py:1:0:W0611 W:a.py:1:0:C0114 W:a.py:4:0:C0116 W:a.py:8:0:C0116 W:a.py:13:0:C0115 W:a.py:14:4:C0116 W:a.py:13:0:R0903
 put w.py <<'X'
 """Good, but."""
 import os
 X
 ACCEPT='failed' FORMS=plain shoot warnings failed 4 - 'pylint w.py' W:w.py:2:0:W0611
 put ok.py <<<'"""Good."""'
-FORMS=plain shoot passing complete 0 - 'pylint ok.py'
+FORMS=plain ACCEPT=unknown shoot passing complete 0 - 'pylint ok.py'
 
-tool pyright pyright --version
+tool pyright node -p 'require("/home/dev/node_modules/pyright/package.json").version'
 types
 node_modules
 shoot errors failed 1 - 'pyright a.py' E:a.py:5:12:reportReturnType E:a.py:9:14:reportAssignmentType E:a.py:10:12:reportReturnType E:a.py:10:18:reportArgumentType E:a.py:10:23:reportUndefinedVariable E:a.py:15:14:reportAttributeAccessIssue
@@ -344,24 +343,24 @@ FORMS=plain shoot passing complete 0 - 'pyright ok.py'
 
 tool ty ty --version
 types
-COLOUR='ty check --color always a.py' shoot errors failed 1 - 'ty check a.py' E:a.py:5::invalid-return-type E:a.py:9::invalid-assignment E:a.py:10::invalid-argument-type E:a.py:10::unresolved-reference E:a.py:15::unresolved-attribute
+COLOUR='ty check --color always a.py' shoot errors failed 1 - 'ty check a.py' E:a.py:5:12:invalid-explicit-return E:a.py:9:14:invalid-assignment E:a.py:10:18:invalid-argument-type E:a.py:10:23:unresolved-reference E:a.py:15:9:missing-attribute
 put ok.py <<<'x: int = 3'
 FORMS=plain shoot passing complete 0 - 'ty check ok.py'
 
 tool pyrefly pyrefly --version
 types
-COLOUR='pyrefly check --color always a.py' shoot errors failed 1 - 'pyrefly check a.py' E:a.py:5:12:bad-return E:a.py:9:14:bad-assignment E:a.py:10:18:bad-argument-type E:a.py:10:23:unknown-name E:a.py:15:9:missing-attribute
+COLOUR='pyrefly check --color always a.py' shoot errors failed 1 - 'pyrefly check a.py' E:a.py:10:23:unknown-name
 
 tool bandit bandit --version
 put a.py <<'X'
 import subprocess
 subprocess.call("ls *", shell=True)
 X
-FORMS=plain shoot findings failed 1 - 'bandit -q a.py' A:a.py:2::B602 A:a.py:1::B404 X:a.py:2::
+FORMS=plain shoot findings failed 1 - 'bandit -q a.py' A:a.py:1:0:B404 A:a.py:2:0:B607 A:a.py:2:0:B602
 
 tool codespell codespell --version
 put a.txt <<<'This is teh end, recieve it.'
-COLOUR='codespell --enable-colors a.txt' shoot findings failed 65 - 'codespell a.txt' A:a.txt:1::
+COLOUR='codespell --enable-colors a.txt' shoot findings failed 65 - 'codespell a.txt' A:a.txt:1:: X:a.txt:1::
 
 tool yamllint yamllint --version
 put a.yml <<'X'
@@ -425,7 +424,7 @@ tool pip pip --version
 FORMS=plain shoot not-found failed 1 - 'pip install --retries 0 --timeout 1 no-such-package-here-1'
 FORMS=plain shoot no-file failed 1 - 'pip install -r requirements.txt'
 put pyproject.toml <<<'[project'
-FORMS=plain shoot bad-project failed 1 - 'pip install --no-build-isolation --no-deps .'
+FORMS=plain shoot bad-project failed 2 - 'pip install --no-build-isolation --no-deps .' X:tomli/_parser.py:298::
 FORMS=plain ACCEPT=unknown shoot check complete 0 - 'pip check; true'
 
 tool ansible-playbook ansible-playbook --version
@@ -464,7 +463,7 @@ put syntax.yml <<'X'
 X
 COLOUR='ANSIBLE_FORCE_COLOR=1 ansible-playbook play.yml' shoot failing failed 2 - 'ansible-playbook play.yml' X:play.yml:8:: X:play.yml:9::
 COLOUR='ANSIBLE_FORCE_COLOR=1 ansible-playbook good.yml' shoot ignored complete 0 - 'ansible-playbook good.yml' X:good.yml:8:: X:good.yml:9::
-FORMS=plain shoot syntax failed 4 - 'ansible-playbook syntax.yml' E:syntax.yml:5:14:
+FORMS=plain shoot syntax failed 4 - 'ansible-playbook syntax.yml' E:syntax.yml:6:1:
 
 tool ansible-lint ansible-lint --version
 put play.yml <<'X'
@@ -474,14 +473,14 @@ put play.yml <<'X'
     - name: install
       apt: name=git state=latest
 X
-COLOUR='ansible-lint --offline --force-color play.yml' shoot errors failed 2 - 'ansible-lint --offline --nocolor play.yml' 'A:play.yml:1::' 'A:play.yml:3::' 'A:play.yml:5::' X:play.yml:4:: X:play.yml:2:: X:play.yml:1::
+COLOUR='ansible-lint --offline --force-color play.yml' shoot errors failed 2 - 'ansible-lint --offline --nocolor play.yml' A:play.yml:1:3: A:play.yml:3:7: A:play.yml:4:13: A:play.yml:5:7: X:play.yml:3:: X:play.yml:4::
 
 tool sqlfluff sqlfluff --version
 put a.sql <<'X'
 SELECT a,b from t
 WHERE x = 
 X
-COLOUR='sqlfluff lint --dialect ansi --color a.sql' shoot errors failed 1 - 'sqlfluff lint --dialect ansi --nocolor a.sql' A:a.sql:1:: A:a.sql:2::
+COLOUR='sqlfluff lint --dialect ansi --color a.sql' shoot errors failed 1 - 'sqlfluff lint --dialect ansi --nocolor a.sql' A:a.sql:1:1:LT09 A:a.sql:1:10:LT01 A:a.sql:1:12:CP01 A:a.sql:2:9:PRS A:a.sql:2:10:LT01
 
 tool hadolint hadolint --version
 put Dockerfile <<'X'
@@ -490,7 +489,7 @@ RUN apt-get update && apt-get install -y git
 RUN cd /tmp && echo $x
 MAINTAINER me
 X
-shoot findings failed 1 - 'hadolint Dockerfile' W:Dockerfile:1::DL3006 W:Dockerfile:2::DL3008 E:Dockerfile:4::DL4000 X:Dockerfile:2:: X:Dockerfile:3::
+COLOUR='hadolint Dockerfile' shoot findings failed 1 - 'hadolint --no-color Dockerfile' W:Dockerfile:1::DL3006 W:Dockerfile:3::DL3003 W:Dockerfile:2::DL3008 E:Dockerfile:4::DL4000 X:Dockerfile:2:: X:Dockerfile:3::
 
 tool cfn-lint cfn-lint --version
 put a.yaml <<'X'
