@@ -36,7 +36,7 @@ func main() {
 	if x > 2 {
 }
 X
-FORMS=plain shoot syntax failed 1 - 'go build' E:main.go:6:2:
+FORMS=plain shoot syntax failed 1 - 'go build' E:main.go:7:1:
 put main.go <<'X'
 package main
 
@@ -60,7 +60,7 @@ func main() {
 	x = x
 }
 X
-FORMS=plain shoot findings failed 1 - 'go vet ./...' A:main.go:6:2: A:main.go:8:2:
+FORMS=plain shoot findings failed 1 - 'go vet ./...' A:main.go:6:14: A:main.go:8:2:
 
 tool go-test go version
 mod; put shop.go <<'X'
@@ -192,8 +192,8 @@ FORMS=plain shoot fatal failed 1 - 'go run .' E:main.go:10::
 
 tool gofmt go version
 put a.go <<<$'package a\nfunc f( {\n}'
-FORMS=plain shoot syntax failed 2 - 'gofmt -l a.go' E:a.go:2:9:
+FORMS=plain shoot syntax failed 2 - 'gofmt -l a.go' E:a.go:2:9: E:a.go:3:1:
 
-tool go-1.27 /home/dev/.venv/bin/go version
+tool go-1.19 /usr/bin/go version
 mod; bad_go
-FORMS=plain TRUTH_TOOL=go shoot errors failed 1 - '/home/dev/.venv/bin/go build ./...' E:main.go:5:2: E:main.go:9:9: E:main.go:13:18: E:main.go:14:14: X:main.go:13:6:
+FORMS=plain TRUTH_TOOL=go shoot errors failed 1 - '/usr/bin/go build ./...' E:main.go:5:2: E:main.go:9:9: E:main.go:13:18: E:main.go:14:14: X:main.go:13:6:

@@ -131,7 +131,7 @@ public class OtherTest {
     @Test public void fine() {}
 }
 X
-COLOUR="$M -B -Dstyle.color=always test" shoot failing failed 1 2/1/1/1 "$M -B test" 'E:src/test/java/shop/ShopTest.java:/Equals(4/::' 'E:src/main/java/shop/Shop.java:/length/::' X:src/test/java/shop/ShopTest.java:18::
+COLOUR="$M -B -Dstyle.color=always test" shoot failing failed 1 2/1/1/1 "$M -B test" 'E:src/test/java/shop/ShopTest.java:/Equals(4/::' E:src/test/java/shop/ShopTest.java:18::
 java_bad src/main/java/shop/Shop.java
 COLOUR="$M -B -Dstyle.color=always compile" shoot compile-error failed 1 - "$M -B compile" E:src/main/java/shop/Shop.java:7:16: E:src/main/java/shop/Shop.java:11:17: E:src/main/java/shop/Shop.java:12:9:
 put pom.xml <<<'<project><modelVersion>4.0.0</modelVersion></project'
@@ -199,7 +199,7 @@ fun main() {
     println(totl)
 }
 X
-FORMS=plain shoot errors failed 1 - 'kotlinc a.kt' E:a.kt:2:12: W:a.kt:6:9: E:a.kt:7:13:
+FORMS=plain shoot errors failed 1 - 'kotlinc a.kt' E:a.kt:2:12: E:a.kt:7:13:
 
 tool scalac scalac -version
 put a.scala <<'X'

@@ -16,7 +16,7 @@ def f(
   puts "x"
 end
 X
-FORMS=plain shoot syntax failed 1 - 'ruby c.rb' E:c.rb:3:: X:c.rb:2:: X:c.rb:4::
+FORMS=plain shoot syntax failed 1 - 'ruby c.rb' E:c.rb:2:: E:c.rb:3::
 put d.rb <<<'require "nothing_here"'
 FORMS=plain shoot load-error failed 1 - 'ruby d.rb' E:d.rb:1::
 put w.rb <<'X'
@@ -145,8 +145,8 @@ AllCops:
 Style/FrozenStringLiteralComment:
   Enabled: false
 X
-COLOUR='rubocop --color a.rb' shoot offenses failed 1 - 'rubocop a.rb' W:a.rb:2:3:Lint/UselessAssignment X:a.rb:1:: X:a.rb:3::
-COLOUR='rubocop --color -f emacs a.rb' FORMS=plain shoot emacs failed 1 - 'rubocop -f emacs a.rb' W:a.rb:2:3:Lint/UselessAssignment X:a.rb:1:: X:a.rb:3::
+COLOUR='rubocop --color a.rb' shoot offenses failed 1 - 'rubocop a.rb' W:a.rb:2:3:Lint/UselessAssignment A:a.rb:1:7:Naming/MethodParameterName A:a.rb:3:11:Layout/ExtraSpacing A:a.rb:3:18:Style/NilComparison
+COLOUR='rubocop --color -f emacs a.rb' FORMS=plain shoot emacs failed 1 - 'rubocop -f emacs a.rb' W:a.rb:2:3:Lint/UselessAssignment A:a.rb:1:7:Naming/MethodParameterName A:a.rb:3:11:Layout/ExtraSpacing A:a.rb:3:18:Style/NilComparison
 put b.rb <<<'def f('
 COLOUR='rubocop --color b.rb' shoot syntax failed 1 - 'rubocop b.rb' E:b.rb:2:1:Lint/Syntax
 put c.rb <<<'puts 3'
