@@ -196,4 +196,4 @@ FORMS=plain shoot syntax failed 2 - 'gofmt -l a.go' E:a.go:2:9: E:a.go:3:1:
 
 tool go-1.19 /usr/bin/go version
 mod; bad_go
-FORMS=plain TRUTH_TOOL=go shoot errors failed 1 - '/usr/bin/go build ./...' E:main.go:5:2: E:main.go:9:9: E:main.go:13:18: E:main.go:14:14: X:main.go:13:6:
+FORMS=plain TRUTH_TOOL=go shoot errors failed 2 - '/usr/bin/go build ./...' E:main.go:5:2: E:main.go:9:9: E:main.go:13:18: E:main.go:14:14: X:main.go:13:6:

@@ -1,0 +1,242 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use assert_cmd::cargo::cargo_bin;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What is true of a run, written down when its project was (examples/captures).
+#[derive(Deserialize)]
+struct Truth {
+    case: String,
+    outcome: String,
+    /// Other outcomes that a reader of the text alone may come to.
+    #[serde(default)]
+    accept: Vec<String>,
+    tests: Option<BTreeMap<String, u64>>,
+    errors: Vec<Planted>,
+}
+
+#[derive(Deserialize)]
+struct Planted {
+    /// error, warning or any
+    severity: String,
+    file: String,
+    line: Option<u64>,
+    column: Option<u64>,
+    code: Option<String>,
+    /// It may be told and need not.
+    #[serde(default)]
+    optional: bool,
+}
+
+fn dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tools")
+}
+
+fn truths() -> Vec<Truth> {
+    let text = fs::read_to_string(dir().join("expected.jsonl")).expect("expected.jsonl");
+    text.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect()
+}
+
+/// The captures of a case: its name, a dot, and the form.
+fn forms(case: &str) -> Vec<(String, PathBuf)> {
+    let (tool, name) = case.split_once('/').expect("tool/case");
+    let mut found: Vec<(String, PathBuf)> = fs::read_dir(dir().join(tool))
+        .unwrap_or_else(|e| panic!("{case}: {e}"))
+        .map(|entry| entry.expect("an entry").path())
+        .filter_map(|path| {
+            let file = path.file_name()?.to_str()?.to_string();
+            let form = file.strip_prefix(name)?.strip_prefix('.')?.to_string();
+            Some((form, path))
+        })
+        .collect();
+    found.sort();
+    assert!(!found.is_empty(), "{case}: no capture");
+    found
+}
+
+fn events(path: &Path) -> Vec<Value> {
+    let format = if path.extension().is_some_and(|e| e == "raw") { "tty" } else { "auto" };
+    let output = Command::new(cargo_bin("orch-extract"))
+        .args(["--format", format])
+        .stdin(File::open(path).expect("a capture"))
+        .output()
+        .expect("orch-extract");
+    assert!(output.status.success(), "{}: {}", path.display(), output.status);
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let events: Vec<Value> =
+        text.lines().map(|l| serde_json::from_str(l).expect("a JSON line")).collect();
+    let ends = events.iter().filter(|e| kind(e).starts_with("task_")).count();
+    assert_eq!(ends, 1, "{}: one end", path.display());
+    assert!(kind(events.last().expect("an end")).starts_with("task_"), "{}", path.display());
+    events
+}
+
+fn kind(event: &Value) -> &str {
+    event["type"].as_str().unwrap_or_default()
+}
+
+fn same_path(a: &str, b: &str) -> bool {
+    let plain = |s: &str| s.replace('\\', "/").trim_start_matches("./").to_string();
+    let (a, b) = (plain(a), plain(b));
+    a == b || a.ends_with(&format!("/{b}")) || b.ends_with(&format!("/{a}"))
+}
+
+/// Errors and warnings that have a place; notes are not looked at.
+fn placed(events: &[Value]) -> Vec<&Value> {
+    events
+        .iter()
+        .filter(|e| kind(e) == "error" && e["file"].is_string() && e["severity"] != "note")
+        .collect()
+}
+
+fn at(planted: &Planted, event: &Value) -> bool {
+    same_path(event["file"].as_str().unwrap_or_default(), &planted.file)
+        && planted.line.is_none_or(|line| event["line"] == line)
+}
+
+fn exact(planted: &Planted, event: &Value) -> bool {
+    planted.column.is_none_or(|column| event["column"] == column)
+        && planted.code.as_ref().is_none_or(|code| event["code"] == *code)
+}
+
+/// What of outcome, tests, places and details (column, code) is not as it was, in words.
+fn misses(truth: &Truth, events: &[Value]) -> BTreeMap<&'static str, String> {
+    let mut found: BTreeMap<&'static str, String> = BTreeMap::new();
+    let mut miss = |aspect: &'static str, words: String| {
+        let all = found.entry(aspect).or_default();
+        all.push_str(if all.is_empty() { "" } else { ", " });
+        all.push_str(&words);
+    };
+    let outcome = events.last().expect("an end")["outcome"].as_str().unwrap_or_default();
+    if outcome != truth.outcome && !truth.accept.iter().any(|o| o == outcome) {
+        miss("outcome", format!("{outcome}, not {}", truth.outcome));
+    }
+    if let Some(tests) = &truth.tests {
+        let last = events.iter().rfind(|e| kind(e) == "test_summary");
+        let said = |name: &String| last.map(|e| e[name].as_u64().unwrap_or(0));
+        if tests.iter().any(|(name, n)| said(name) != Some(*n)) {
+            let said: Vec<String> = tests.keys().map(|k| format!("{k} {:?}", said(k))).collect();
+            miss("tests", format!("{said:?}, not {tests:?}"));
+        }
+    }
+    let said = placed(events);
+    let mut free: Vec<bool> = vec![true; said.len()];
+    for planted in truth.errors.iter().filter(|p| !p.optional) {
+        let fits = |i: &usize| {
+            let severity = planted.severity == "any" || said[*i]["severity"] == planted.severity;
+            free[*i] && severity && at(planted, said[*i])
+        };
+        let candidates: Vec<usize> = (0..said.len()).filter(fits).collect();
+        let best = candidates.iter().find(|i| exact(planted, said[**i])).or(candidates.first());
+        let place = format!("{}:{:?}", planted.file, planted.line.unwrap_or(0));
+        match best {
+            Some(i) => {
+                free[*i] = false;
+                if !exact(planted, said[*i]) {
+                    let (column, code) = (&said[*i]["column"], &said[*i]["code"]);
+                    miss("details", format!("{place}: column {column}, code {code}"));
+                }
+            }
+            None => miss("places", format!("no {} at {place}", planted.severity)),
+        }
+    }
+    for (i, event) in said.iter().enumerate() {
+        if free[i] && !truth.errors.iter().any(|p| p.optional && at(p, event)) {
+            miss("places", format!("{}:{} is none", event["file"], event["line"]));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_capture_says_what_was_so() {
+    let known: BTreeSet<String> = KNOWN_MISSES
+        .iter()
+        .flat_map(|(_, list)| list.split_whitespace().map(str::to_string))
+        .collect();
+    let (mut missed, mut words) = (BTreeSet::new(), Vec::new());
+    for truth in truths() {
+        for (form, path) in forms(&truth.case) {
+            for (aspect, what) in misses(&truth, &events(&path)) {
+                let name = format!("{}:{aspect}", truth.case);
+                if !known.contains(&name) {
+                    words.push(format!("{name} ({form}): {what}"));
+                }
+                missed.insert(name);
+            }
+        }
+    }
+    let mended: Vec<&String> = known.difference(&missed).collect();
+    assert!(words.is_empty(), "not as it was:\n{}", words.join("\n"));
+    assert!(mended.is_empty(), "take these from KNOWN_MISSES, they are right now: {mended:?}");
+}
+
+/// Colour is no part of what is said: the same places, counts and outcome as without.
+#[test]
+fn colour_changes_nothing() {
+    let facts = |path: &Path| {
+        let all = events(path);
+        let mut errors: Vec<String> = placed(&all)
+            .iter()
+            .map(|e| {
+                format!("{} {} {} {} {}", e["severity"], e["file"], e["line"], e["column"], e["code"])
+            })
+            .collect();
+        errors.sort();
+        let tests = all.iter().rfind(|e| kind(e) == "test_summary").map(|e| {
+            let names = ["passed", "failed", "errors", "skipped"];
+            names.map(|name| e[name].as_u64().unwrap_or(0))
+        });
+        (all.last().expect("an end")["outcome"].clone(), tests, errors)
+    };
+    let known: BTreeSet<&str> = COLOUR_MISSES.split_whitespace().collect();
+    let (mut missed, mut words) = (BTreeSet::new(), Vec::new());
+    for truth in truths() {
+        let forms: BTreeMap<String, PathBuf> = forms(&truth.case).into_iter().collect();
+        let (Some(plain), Some(colour)) = (forms.get("plain.txt"), forms.get("colour.txt")) else {
+            continue;
+        };
+        let (plain, colour) = (facts(plain), facts(colour));
+        if plain != colour {
+            if !known.contains(truth.case.as_str()) {
+                words.push(format!("{}:\n  {plain:?}\n  {colour:?}", truth.case));
+            }
+            missed.insert(truth.case);
+        }
+    }
+    let mended: Vec<&&str> = known.iter().filter(|case| !missed.contains(**case)).collect();
+    assert!(words.is_empty(), "colour changed:\n{}", words.join("\n"));
+    assert!(mended.is_empty(), "take these from COLOUR_MISSES, they are right now: {mended:?}");
+}
+
+#[test]
+fn every_capture_has_its_truth_and_is_small() {
+    let mut known = BTreeSet::new();
+    for truth in truths() {
+        known.extend(forms(&truth.case).into_iter().map(|(_, path)| path));
+    }
+    let mut size = 0;
+    for tool in fs::read_dir(dir()).expect("the captures") {
+        let tool = tool.expect("an entry").path();
+        if tool.is_file() {
+            continue;
+        }
+        for capture in fs::read_dir(&tool).expect("a tool's captures") {
+            let path = capture.expect("an entry").path();
+            assert!(known.contains(&path), "{}: nothing is known of it", path.display());
+            let length = fs::metadata(&path).expect("a capture").len();
+            assert!(length < 64 << 10, "{}: {length} bytes", path.display());
+            size += length;
+        }
+    }
+    assert!(size < 3 << 20, "{size} bytes in all");
+}
+
+/// Cases in which something is not told as it was: the reason, and `case:aspect` of each.
+const KNOWN_MISSES: &[(&str, &str)] = &[];
+
+const COLOUR_MISSES: &str = "";
