@@ -46,8 +46,8 @@ t() { tmux -L captures -f /dev/null "$@"; }
 
 # seen PATTERN: waits until the screen has it
 seen() {
-  local n
-  for n in $(seq 150); do
+  local left=150
+  while ((left--)); do
     t capture-pane -p | grep -qE -- "$1" && return 0
     sleep 0.1
   done
@@ -92,18 +92,18 @@ keep() {
 }
 
 for width in 60 120 200; do
-  begin claude rest $width && keep unknown
-  begin claude answer $width && type_prompt 'STUB:ok The change is in place.' && seen ' for [0-9]+s' && keep complete
-  begin claude permission $width && type_prompt 'STUB:bash touch made' && seen 'Do you want to proceed' && keep waiting
-  begin claude question $width && type_prompt 'STUB:ask' && seen 'Enter to select' && keep waiting
-  begin claude error $width && type_prompt 'STUB:400' && seen 'API Error' && keep failed
-  begin claude interrupt $width && type_prompt 'STUB:slow 30' && seen 'esc to interrupt' && sleep 2 && t send-keys Escape && seen 'Interrupted' && keep unknown failed
-  begin codex rest $width && keep unknown
-  begin codex answer $width && type_prompt 'STUB:ok The change is in place.' && seen 'The change is in place.$' && sleep 1.5 && keep complete
-  begin codex permission $width && type_prompt 'STUB:esc touch /etc/made' && seen 'Would you like to run' && keep waiting
-  begin codex question $width && type_prompt 'STUB:question' && seen 'should I|Should I|\?$' && sleep 2 && keep waiting complete
-  begin codex error $width && type_prompt 'STUB:400' && seen '■' && keep failed
-  begin codex interrupt $width && type_prompt 'STUB:hang 30' && seen 'esc to interrupt' && sleep 1 && t send-keys Escape && seen 'interrupted' && keep unknown failed
+  begin claude rest "$width" && keep unknown
+  begin claude answer "$width" && type_prompt 'STUB:ok The change is in place.' && seen ' for [0-9]+s' && keep complete
+  begin claude permission "$width" && type_prompt 'STUB:bash touch made' && seen 'Do you want to proceed' && keep waiting
+  begin claude question "$width" && type_prompt 'STUB:ask' && seen 'Enter to select' && keep waiting
+  begin claude error "$width" && type_prompt 'STUB:400' && seen 'API Error' && keep failed
+  begin claude interrupt "$width" && type_prompt 'STUB:slow 30' && seen 'esc to interrupt' && sleep 2 && t send-keys Escape && seen 'Interrupted' && keep unknown failed
+  begin codex rest "$width" && keep unknown
+  begin codex answer "$width" && type_prompt 'STUB:ok The change is in place.' && seen 'The change is in place.$' && sleep 1.5 && keep complete
+  begin codex permission "$width" && type_prompt 'STUB:esc touch /etc/made' && seen 'Would you like to run' && keep waiting
+  begin codex question "$width" && type_prompt 'STUB:question' && seen 'should I|Should I|\?$' && sleep 2 && keep waiting complete
+  begin codex error "$width" && type_prompt 'STUB:400' && seen '■' && keep failed
+  begin codex interrupt "$width" && type_prompt 'STUB:hang 30' && seen 'esc to interrupt' && sleep 1 && t send-keys Escape && seen 'interrupted' && keep unknown failed
 done
 for client in claude codex; do
   printf '%s-tui\t%s\n' $client "$("$LAB_DIR/bin/$client" --version 2>&1 | head -1)" >/home/dev/captured-clients/$client-tui/version

@@ -18,6 +18,7 @@ if [[ -z ${CAPTURES_INSIDE:-} ]]; then
   for family in "${families[@]}"; do
     rm -rf "$HOME_DIR/captured" && mkdir -p "$HOME_DIR/captured"
     cargo_home=${CARGO_HOME:-$HOME/.cargo} rustup_home=${RUSTUP_HOME:-$HOME/.rustup}
+    # shellcheck disable=SC2016
     CAPTURES_INSIDE=1 unshare --mount --uts --net bash -c '
       hostname box; ip link set lo up 2>/dev/null
       mount --bind "$1" /home/dev
@@ -64,7 +65,7 @@ tool() {
 }
 
 # fresh: empties the project
-fresh() { cd /home/dev && { mountpoint -q $P/node_modules 2>/dev/null && umount $P/node_modules; rm -rf $P; mkdir -p $P; cd $P; }; }
+fresh() { cd /home/dev && { mountpoint -q $P/node_modules 2>/dev/null && umount $P/node_modules; rm -rf $P; mkdir -p $P; cd $P || exit; }; }
 
 # node_modules: the packages of npm, as if installed in the project
 node_modules() { mkdir -p $P/node_modules && mount --bind /home/dev/node_modules $P/node_modules; PATH=$P/node_modules/.bin:$PATH; }

@@ -388,7 +388,7 @@ X
 put good.sh <<<$'#!/bin/sh\ntrue'; put bad.sh <<<$'#!/bin/sh\necho wrong; false'; chmod +x ./*.sh
 FORMS=plain shoot build-fails failed 1 - 'bazel --batch build --spawn_strategy=local --color=no //:gen' E:BUILD:3:8:
 sed -i '/genrule/d' BUILD
-FORMS=plain shoot test-failing failed 1 - 'bazel --batch test --spawn_strategy=local --test_output=errors //...'
+FORMS=plain shoot fetch-fails failed 1 - 'bazel --batch test --spawn_strategy=local --test_output=errors //...' X:tools/build_defs/repo/http.bzl:::
 
 tool scons scons --version
 put SConstruct <<<"Program('a.c')"

@@ -146,7 +146,7 @@ Style/FrozenStringLiteralComment:
   Enabled: false
 X
 COLOUR='rubocop --color a.rb' shoot offenses failed 1 - 'rubocop a.rb' W:a.rb:2:3:Lint/UselessAssignment A:a.rb:1:7:Naming/MethodParameterName A:a.rb:3:11:Layout/ExtraSpacing A:a.rb:3:18:Style/NilComparison
-COLOUR='rubocop --color -f emacs a.rb' FORMS=plain shoot emacs failed 1 - 'rubocop -f emacs a.rb' W:a.rb:2:3:Lint/UselessAssignment A:a.rb:1:7:Naming/MethodParameterName A:a.rb:3:11:Layout/ExtraSpacing A:a.rb:3:18:Style/NilComparison
+FORMS=plain ACCEPT=unknown shoot emacs failed 1 - 'rubocop -f emacs a.rb' W:a.rb:2:3:Lint/UselessAssignment A:a.rb:1:7:Naming/MethodParameterName A:a.rb:3:11:Layout/ExtraSpacing A:a.rb:3:18:Style/NilComparison
 put b.rb <<<'def f('
 COLOUR='rubocop --color b.rb' shoot syntax failed 1 - 'rubocop b.rb' E:b.rb:2:1:Lint/Syntax
 put c.rb <<<'puts 3'

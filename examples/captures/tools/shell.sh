@@ -15,14 +15,14 @@ echo $2
 X
 COLOUR='shellcheck -C a.sh' shoot syntax failed 1 - 'shellcheck a.sh' E:a.sh:5::SC1046 E:a.sh:5::SC1073 E:a.sh:7::SC1047 E:a.sh:7::SC1072
 COLOUR='shellcheck -C w.sh' shoot warnings failed 1 - 'shellcheck w.sh' W:w.sh:2::SC2164 X:w.sh:2:: X:w.sh:3::
-FORMS=plain shoot gcc-format failed 1 - 'shellcheck -f gcc w.sh' W:w.sh:2:1:SC2164 X:w.sh:2:: X:w.sh:3::
+FORMS=plain ACCEPT=unknown shoot gcc-format failed 1 - 'shellcheck -f gcc w.sh' W:w.sh:2:1:SC2164 X:w.sh:2:: X:w.sh:3::
 put ok.sh <<<$'#!/bin/sh\necho ok'
 FORMS=plain ACCEPT=unknown shoot passing complete 0 - 'shellcheck ok.sh'
 
 tool shfmt shfmt --version
 put a.sh <<<$'if true; then\necho a\nfi'
 put b.sh <<<'if true; then'
-FORMS=plain shoot differs failed 1 - 'shfmt -d a.sh' X:a.sh:::
+FORMS=plain ACCEPT=unknown shoot differs failed 1 - 'shfmt -d a.sh' X:a.sh:::
 FORMS=plain shoot syntax failed 1 - 'shfmt -l b.sh' E:b.sh:1:1:
 
 tool bash bash --version
@@ -145,7 +145,7 @@ output "a" {
 value = 3
 }
 X
-FORMS=plain shoot fmt failed 3 - 'terraform fmt -check -diff -no-color' X:main.tf:::
+FORMS=plain ACCEPT=unknown shoot fmt failed 3 - 'terraform fmt -check -diff -no-color' X:main.tf:::
 
 tool xmllint xmllint --version
 put a.xml <<'X'
