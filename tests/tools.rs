@@ -361,10 +361,10 @@ const KNOWN_MISSES: &[(&str, &str)] = &[
          node-test/failing-tap:places node/no-export:places node/syntax:places
          perl/die:places perl/no-module:places perl/syntax:places perl/warning:places
          php/fatal:places phpunit/failing:places phpunit/testdox:places prove/failing:places
-         prove/tap:places prove/verbose:places python/group:places qunit/failing:places
-         racket/rackunit:places rake/failing:places rspec/failing-doc:places
-         rspec/failing:places rspec/load-error:places ruby/load-error:places
-         ruby/raise:places ruby/syntax:places sanitizer/address:places
+         prove/tap:places prove/verbose:places python/group:places python/warning:places
+         qunit/failing:places racket/rackunit:places rake/failing:places
+         rspec/failing-doc:places rspec/failing:places rspec/load-error:places
+         ruby/load-error:places ruby/raise:places ruby/syntax:places sanitizer/address:places
          sanitizer/assert:places swipl/syntax:places tap/failing:places
          test-unit/failing:places testthat/failing:places valgrind/errors:places
          zig/test:places",
@@ -431,8 +431,9 @@ const KNOWN_MISSES: &[(&str, &str)] = &[
         "a place that is none: a library's, an outer frame's, or one told with the wrong severity",
         "\
          go-run/panic:places go-test/panic:places go-test/timeout:places pylint/errors:places
-         pylint/warnings:places pytest/crash:places pytest/failing-xdist:places
-         pytest/failing:places pytest/syntax-error:places vitest/failing:places",
+         pylint/warnings:places pytest/crash:places pytest/failing-report:places
+         pytest/failing-xdist:places pytest/failing:places pytest/syntax-error:places
+         vitest/failing:places",
     ),
     (
         "the code stands on a later row",

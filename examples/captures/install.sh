@@ -5,7 +5,7 @@ HOME_DIR=${CAPTURES_HOME:-/tmp/cap-home}
 apt-get install -y --no-install-recommends \
   clang clang-tidy cmake ninja-build meson make gcc g++ gfortran gnat gdc valgrind cppcheck libgtest-dev catch2 check libcmocka-dev scons \
   golang-go ruby ruby-rspec ruby-minitest ruby-test-unit rubocop rake php-cli phpunit composer perl \
-  default-jdk-headless maven maven-debian-helper libsurefire-java junit4 gradle gradle-debian-helper ant groovy kotlin scala clojure \
+  default-jdk-headless maven maven-debian-helper libsurefire-java junit4 gradle ant groovy kotlin scala clojure \
   shellcheck shfmt bats shunit2 gawk jq git tidy libxml2-utils curl sqlite3 moreutils python3-venv nodejs npm \
   ghc hlint ocaml dune texlive-latex-base lua5.4 lua-check lua-busted elixir erlang-eunit nim fp-compiler nasm \
   r-base-core r-cran-testthat swi-prolog guile-3.0 sbcl racket crystal mono-mcs valac bazel-bootstrap

@@ -74,7 +74,8 @@ node_modules() { mkdir -p $P/node_modules && mount --bind /home/dev/node_modules
 put() { mkdir -p "$(dirname "$1")" && cat >"$1"; }
 
 # shoot CASE OUTCOME EXIT P/F/E/S|- COMMAND [S:FILE:LINE:COLUMN:CODE…]: runs it and says what is true of it.
-# S is E error, W warning, A either, X may be told and need not; LINE a number, or /words/ of that line of the file. COLOUR=COMMAND runs that through a pipe instead of a terminal;
+# S is E error, W warning, A either, X may be told and need not; LINE a number, or /words/ of that line of the file.
+# COLOUR=COMMAND gives the colour through a pipe; CASE.tty.txt is then what the terminal got;
 # ACCEPT=OUTCOME names another outcome that a reader of the text alone may come to; FORMS=plain only one form;
 # BEFORE=COMMAND runs before each. TRUTH_TOOL another name of the tool.
 shoot() {
@@ -89,6 +90,8 @@ shoot() {
     if [[ -n ${COLOUR:-} ]]; then
       TERM=xterm-256color timeout 120 bash -c "$COLOUR" <<<'' >"$DIR/$case.colour.txt" 2>&1
       code=$?
+      [[ -z ${BEFORE:-} ]] || bash -c "$BEFORE" >/dev/null 2>&1
+      pty "$command" "$DIR/$case.tty.txt" || [[ $? = "$exit" ]] || echo "$TOOL/$case: tty: another exit" >&2
     else
       pty "$command" "$DIR/$case.colour.txt"
       code=$?

@@ -65,6 +65,16 @@ COLOUR='gcc -Wall -fdiagnostics-color=always -c src/a.c' shoot errors failed 1 -
 COLOUR='gcc -fdiagnostics-color=always -c src/main.c' shoot fatal failed 1 - 'gcc -c src/main.c' E:src/main.c:2:10:
 COLOUR='gcc -Wall -fdiagnostics-color=always -c src/warn.c' ACCEPT=unknown shoot warnings complete 0 - 'gcc -Wall -c src/warn.c' 'W:src/warn.c:7:14:-Wformat=' W:src/warn.c:8:12: W:src/warn.c:3:12:
 COLOUR='gcc -fdiagnostics-color=always src/undef.c' shoot link failed 1 - 'gcc src/undef.c'
+put src/inc.c <<'X'
+#include "bad.h"
+int main(void) { return 0; }
+X
+put src/bad.h <<'X'
+int f(void) {
+    return nothing;
+}
+X
+COLOUR='gcc -fdiagnostics-color=always -c src/inc.c' shoot header failed 1 - 'gcc -c src/inc.c' E:src/bad.h:2:12:
 COLOUR='gcc -Wall -Werror -fdiagnostics-color=always -c src/warn.c' shoot werror failed 1 - 'gcc -Wall -Werror -c src/warn.c' E:src/warn.c:7:14: E:src/warn.c:8:12: E:src/warn.c:3:12:
 
 tool g++ g++ --version
@@ -108,6 +118,7 @@ X
 COLOUR='make CFLAGS= a.o GCC_COLORS= -s 2>&1; make a.o --eval="a.o: ; gcc -fdiagnostics-color=always -Wall -c src/a.c"' FORMS=plain shoot errors failed 2 - 'make' 'W:src/a.c:/int x =/:13:' 'E:src/a.c:/totl/:20:' 'E:src/a.c:/return x/:13:' W:src/a.c:3:12: X:Makefile:3::
 FORMS=plain ACCEPT=unknown shoot passing complete 0 - 'make ok'
 FORMS=plain shoot crash failed 2 - 'make crash' X:Makefile:9::
+FORMS=plain shoot keep-going failed 2 - 'make -k a.o sub ok' 'W:src/a.c:/int x =/:13:' 'E:src/a.c:/totl/:20:' 'E:src/a.c:/return x/:13:' W:src/a.c:3:12: X:Makefile:::
 FORMS=plain shoot recursive failed 2 - 'make sub' X:Makefile:2:: X:Makefile:11::
 FORMS=plain shoot no-rule failed 2 - 'make needs'
 FORMS=plain shoot bad-makefile failed 2 - 'make -f bad.mk' E:bad.mk:2::

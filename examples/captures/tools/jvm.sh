@@ -157,8 +157,7 @@ FORMS=plain shoot task-fails failed 1 - "$G broken" E:build.gradle:3::
 FORMS=plain shoot no-task failed 1 - "$G nothing"
 put build.gradle <<'X'
 apply plugin: 'java'
-repositories { maven { url 'file:///usr/share/maven-repo' } }
-dependencies { testCompile 'junit:junit:4.x' }
+dependencies { testCompile files('/usr/share/java/junit4.jar', '/usr/share/java/hamcrest-core.jar') }
 X
 put src/main/java/Shop.java <<<'public class Shop { int price() { return 3; } }'
 put src/test/java/ShopTest.java <<'X'

@@ -70,6 +70,8 @@ COLOUR='pytest --color=yes' shoot failing failed 1 4/2/1/2 'pytest' 'E:test_shop
 COLOUR='pytest -v --tb=short --color=yes' shoot failing-short failed 1 4/2/1/2 'pytest -v --tb=short' 'E:test_shop.py:/== 8/::' 'E:shop.py:/return {/::' 'E:test_shop.py:/no database/::'
 COLOUR='pytest -q --tb=line --color=yes' shoot failing-line failed 1 4/2/1/2 'pytest -q --tb=line' 'E:test_shop.py:/== 8/::' 'E:shop.py:/return {/::'
 COLOUR='pytest -n 2 --color=yes' shoot failing-xdist failed 1 4/2/1/2 'pytest -n 2' 'E:test_shop.py:/== 8/::' 'E:shop.py:/return {/::' 'E:test_shop.py:/no database/::'
+COLOUR='pytest --tb=native --color=yes' shoot failing-native failed 1 4/2/1/2 'pytest --tb=native' 'E:test_shop.py:/== 8/::' 'E:shop.py:/return {/::' 'E:test_shop.py:/no database/::'
+COLOUR='pytest -rA -q --color=yes' shoot failing-report failed 1 4/2/1/2 'pytest -rA -q' 'E:test_shop.py:/== 8/::' 'E:shop.py:/return {/::' 'E:test_shop.py:/no database/::' X:a.c:3::
 COLOUR='pytest -x --color=yes' shoot stopped failed 1 3/1/0/1 'pytest -x' 'E:test_shop.py:/== 8/::'
 COLOUR='pytest --cov=shop --color=yes -k price' shoot coverage complete 0 1/0/0/0 'pytest --cov=shop -k price'
 COLOUR='pytest --color=yes -k nothing_at_all' ACCEPT='complete unknown' shoot none-selected failed 5 - 'pytest -k nothing_at_all'
@@ -242,6 +244,12 @@ except ZeroDivisionError:
 print("went on; all done")
 X
 FORMS=plain ACCEPT='unknown failed' shoot caught complete 0 - 'python3 caught.py' X:caught.py:3::
+put warn.py <<'X'
+import warnings
+warnings.warn("old api", DeprecationWarning)
+print("fine")
+X
+FORMS=plain ACCEPT=unknown shoot warning complete 0 - 'python3 -W default warn.py' W:warn.py:2::
 FORMS=plain shoot no-module failed 1 - 'python3 -m nothing_here'
 FORMS=plain shoot no-file failed 2 - 'python3 nothing.py'
 put kill.py <<'X'

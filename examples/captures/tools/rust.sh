@@ -135,6 +135,19 @@ fn from_outside() {
 X
 shoot failing failed 101 2/2/0/1 'cargo test' 'E:src/lib.rs:/add(2, 2)/:9:' E:src/lib.rs:7:9:
 shoot failing-no-fail-fast failed 101 3/2/0/1 'cargo test --no-fail-fast' 'E:src/lib.rs:/add(2, 2)/:9:' E:src/lib.rs:7:9:
+FORMS=plain shoot failing-backtrace failed 101 2/2/0/1 'RUST_BACKTRACE=1 cargo test --lib' 'E:src/lib.rs:/add(2, 2)/:9:' E:src/lib.rs:7:9:
+shoot failing-quiet failed 101 2/2/0/1 'cargo test -q --lib' 'E:src/lib.rs:/add(2, 2)/:9:' E:src/lib.rs:7:9:
+fresh; crate; put src/lib.rs <<'X'
+/// Half of it.
+///
+/// ```
+/// assert_eq!(shop::half(5), 3);
+/// ```
+pub fn half(n: i32) -> i32 {
+    n / 2
+}
+X
+shoot failing-doc failed 101 0/1/0/0 'cargo test' X:src/lib.rs:::
 fresh; crate; good_lib; put tests/broken.rs <<'X'
 #[test]
 fn broken() {
