@@ -1,9 +1,9 @@
-# make demo · make check · make install PREFIX=… · make completions · make deb · make bench · make bench-deliveries · make bench-states · make bench-switches
+# make demo · make check · make install PREFIX=… · make completions · make deb · make bench · make bench-deliveries · make bench-states · make bench-switches · make bench-tools
 PROGRAMS = orch-enqueue orch-assign orch-ctx orch-extract orch-feedback orch-wrap orch-ls orch-ctl
 PREFIX = /usr/local
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-SHELL_FILES = .ci/run .ci/clients examples/*.sh
+SHELL_FILES = .ci/run .ci/clients examples/*.sh examples/captures/*.sh
 
 # Where the C library can be linked statically, a program starts in less than half the time.
 ifneq (,$(and $(findstring linux-gnu,$(HOST)),$(wildcard /usr/lib/*/libc.a /usr/lib64/libc.a /usr/lib/libc.a)))
@@ -17,7 +17,7 @@ RELEASE = $(TARGET)/release
 CARGO_RELEASE = cargo build --locked --release
 endif
 
-.PHONY: build demo check completions install deb bench bench-switches bench-deliveries bench-states
+.PHONY: build demo check completions install deb bench bench-switches bench-deliveries bench-states bench-tools
 .DEFAULT_GOAL = build
 
 build:
@@ -94,3 +94,8 @@ bench-states:
 	ORCH_REQUIRE_CLIENTS=1 ORCH_STATES_TABLE=examples/bench/STATES.md \
 	  cargo test --locked --test tests -- --ignored --exact states::long_lives_at_three_widths_are_seen_as_they_are
 	@cat examples/bench/STATES.md
+
+# What real tools printed (examples/captures), and how much of it is told as it was.
+bench-tools:
+	cargo test --locked --test tests tools::table -- --ignored --exact
+	@head -20 examples/bench/TOOLS.md

@@ -19,6 +19,7 @@ mod receipts; // what went into live clients, and what the attempts say of it
 mod routing; // routing and policy: the pure rules, each term and key
 mod states; // what a live client is said to be doing, against what is known
 mod support;
+mod tools; // what real tools print, plain, in colour and wrapped, against what is known of each run
 mod tty; // what terminals get from real clients and shells, and the events that come of it
 mod turns;
 mod wrap; // orch-wrap: a command as an attempt, by hand

@@ -1,0 +1,460 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use assert_cmd::cargo::cargo_bin;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What is true of a run, written down when its project was (examples/captures).
+#[derive(Deserialize)]
+struct Truth {
+    case: String,
+    outcome: String,
+    /// Other outcomes that a reader of the text alone may come to.
+    #[serde(default)]
+    accept: Vec<String>,
+    tests: Option<BTreeMap<String, u64>>,
+    errors: Vec<Planted>,
+}
+
+#[derive(Deserialize)]
+struct Planted {
+    /// error, warning or any
+    severity: String,
+    file: String,
+    line: Option<u64>,
+    column: Option<u64>,
+    code: Option<String>,
+    /// It may be told and need not.
+    #[serde(default)]
+    optional: bool,
+}
+
+fn dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tools")
+}
+
+fn truths() -> Vec<Truth> {
+    let text = fs::read_to_string(dir().join("expected.jsonl")).expect("expected.jsonl");
+    text.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect()
+}
+
+/// The captures of a case: its name, a dot, and the form.
+fn forms(case: &str) -> Vec<(String, PathBuf)> {
+    let (tool, name) = case.split_once('/').expect("tool/case");
+    let mut found: Vec<(String, PathBuf)> = fs::read_dir(dir().join(tool))
+        .unwrap_or_else(|e| panic!("{case}: {e}"))
+        .map(|entry| entry.expect("an entry").path())
+        .filter_map(|path| {
+            let file = path.file_name()?.to_str()?.to_string();
+            let form = file.strip_prefix(name)?.strip_prefix('.')?.to_string();
+            Some((form, path))
+        })
+        .collect();
+    found.sort();
+    assert!(!found.is_empty(), "{case}: no capture");
+    found
+}
+
+fn events(path: &Path) -> Vec<Value> {
+    let format = if path.extension().is_some_and(|e| e == "raw") { "tty" } else { "auto" };
+    let output = Command::new(cargo_bin("orch-extract"))
+        .args(["--format", format])
+        .stdin(File::open(path).expect("a capture"))
+        .output()
+        .expect("orch-extract");
+    assert!(output.status.success(), "{}: {}", path.display(), output.status);
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let events: Vec<Value> =
+        text.lines().map(|l| serde_json::from_str(l).expect("a JSON line")).collect();
+    let ends = events.iter().filter(|e| kind(e).starts_with("task_")).count();
+    assert_eq!(ends, 1, "{}: one end", path.display());
+    assert!(kind(events.last().expect("an end")).starts_with("task_"), "{}", path.display());
+    events
+}
+
+fn kind(event: &Value) -> &str {
+    event["type"].as_str().unwrap_or_default()
+}
+
+fn same_path(a: &str, b: &str) -> bool {
+    let plain = |s: &str| s.replace('\\', "/").trim_start_matches("./").to_string();
+    let (a, b) = (plain(a), plain(b));
+    a == b || a.ends_with(&format!("/{b}")) || b.ends_with(&format!("/{a}"))
+}
+
+/// Errors and warnings that have a place; notes are not looked at.
+fn placed(events: &[Value]) -> Vec<&Value> {
+    events
+        .iter()
+        .filter(|e| kind(e) == "error" && e["file"].is_string() && e["severity"] != "note")
+        .collect()
+}
+
+fn at(planted: &Planted, event: &Value) -> bool {
+    same_path(event["file"].as_str().unwrap_or_default(), &planted.file)
+        && planted.line.is_none_or(|line| event["line"] == line)
+}
+
+fn exact(planted: &Planted, event: &Value) -> bool {
+    planted.column.is_none_or(|column| event["column"] == column)
+        && planted.code.as_ref().is_none_or(|code| event["code"] == *code)
+}
+
+/// What of outcome, tests, places and details (column, code) is not as it was, in words.
+fn misses(truth: &Truth, events: &[Value]) -> BTreeMap<&'static str, String> {
+    let mut found: BTreeMap<&'static str, String> = BTreeMap::new();
+    let mut miss = |aspect: &'static str, words: String| {
+        let all = found.entry(aspect).or_default();
+        all.push_str(if all.is_empty() { "" } else { ", " });
+        all.push_str(&words);
+    };
+    let outcome = events.last().expect("an end")["outcome"].as_str().unwrap_or_default();
+    if outcome != truth.outcome && !truth.accept.iter().any(|o| o == outcome) {
+        miss("outcome", format!("{outcome}, not {}", truth.outcome));
+    }
+    if let Some(tests) = &truth.tests {
+        let last = events.iter().rfind(|e| kind(e) == "test_summary");
+        let said = |name: &String| last.map(|e| e[name].as_u64().unwrap_or(0));
+        if tests.iter().any(|(name, n)| said(name) != Some(*n)) {
+            let said: Vec<String> = tests.keys().map(|k| format!("{k} {:?}", said(k))).collect();
+            miss("tests", format!("{said:?}, not {tests:?}"));
+        }
+    }
+    let said = placed(events);
+    let mut free: Vec<bool> = vec![true; said.len()];
+    for planted in truth.errors.iter().filter(|p| !p.optional) {
+        let fits = |i: &usize| {
+            let severity = planted.severity == "any" || said[*i]["severity"] == planted.severity;
+            free[*i] && severity && at(planted, said[*i])
+        };
+        let candidates: Vec<usize> = (0..said.len()).filter(fits).collect();
+        let best = candidates.iter().find(|i| exact(planted, said[**i])).or(candidates.first());
+        let place = format!("{}:{:?}", planted.file, planted.line.unwrap_or(0));
+        match best {
+            Some(i) => {
+                free[*i] = false;
+                if !exact(planted, said[*i]) {
+                    let (column, code) = (&said[*i]["column"], &said[*i]["code"]);
+                    miss("details", format!("{place}: column {column}, code {code}"));
+                }
+            }
+            None => miss("places", format!("no {} at {place}", planted.severity)),
+        }
+    }
+    for (i, event) in said.iter().enumerate() {
+        if free[i] && !truth.errors.iter().any(|p| p.optional && at(p, event)) {
+            miss("places", format!("{}:{} is none", event["file"], event["line"]));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_capture_says_what_was_so() {
+    let known: BTreeSet<String> = KNOWN_MISSES
+        .iter()
+        .flat_map(|(_, list)| list.split_whitespace().map(str::to_string))
+        .collect();
+    let (mut missed, mut words) = (BTreeSet::new(), Vec::new());
+    for truth in truths() {
+        for (form, path) in forms(&truth.case) {
+            for (aspect, what) in misses(&truth, &events(&path)) {
+                let name = format!("{}:{aspect}", truth.case);
+                if !known.contains(&name) {
+                    words.push(format!("{name} ({form}): {what}"));
+                }
+                missed.insert(name);
+            }
+        }
+    }
+    let mended: Vec<&String> = known.difference(&missed).collect();
+    assert!(words.is_empty(), "not as it was:\n{}", words.join("\n"));
+    assert!(mended.is_empty(), "take these from KNOWN_MISSES, they are right now: {mended:?}");
+}
+
+/// Colour is no part of what is said: the same places, counts and outcome as without.
+#[test]
+fn colour_changes_nothing() {
+    let facts = |path: &Path| {
+        let all = events(path);
+        let mut errors: Vec<String> = placed(&all)
+            .iter()
+            .map(|e| {
+                format!(
+                    "{} {} {} {} {}",
+                    e["severity"], e["file"], e["line"], e["column"], e["code"]
+                )
+            })
+            .collect();
+        errors.sort();
+        let tests = all.iter().rfind(|e| kind(e) == "test_summary").map(|e| {
+            let names = ["passed", "failed", "errors", "skipped"];
+            names.map(|name| e[name].as_u64().unwrap_or(0))
+        });
+        (all.last().expect("an end")["outcome"].clone(), tests, errors)
+    };
+    let known: BTreeSet<&str> = COLOUR_MISSES.split_whitespace().collect();
+    let (mut missed, mut words) = (BTreeSet::new(), Vec::new());
+    for truth in truths() {
+        let forms: BTreeMap<String, PathBuf> = forms(&truth.case).into_iter().collect();
+        let (Some(plain), Some(colour)) = (forms.get("plain.txt"), forms.get("colour.txt")) else {
+            continue;
+        };
+        let (plain, colour) = (facts(plain), facts(colour));
+        if plain != colour {
+            if !known.contains(truth.case.as_str()) {
+                words.push(format!("{}:\n  {plain:?}\n  {colour:?}", truth.case));
+            }
+            missed.insert(truth.case);
+        }
+    }
+    let mended: Vec<&&str> = known.iter().filter(|case| !missed.contains(**case)).collect();
+    assert!(words.is_empty(), "colour changed:\n{}", words.join("\n"));
+    assert!(mended.is_empty(), "take these from COLOUR_MISSES, they are right now: {mended:?}");
+}
+
+#[test]
+fn every_capture_has_its_truth_and_is_small() {
+    let mut known = BTreeSet::new();
+    for truth in truths() {
+        known.extend(forms(&truth.case).into_iter().map(|(_, path)| path));
+    }
+    let mut size = 0;
+    for tool in fs::read_dir(dir()).expect("the captures") {
+        let tool = tool.expect("an entry").path();
+        if tool.is_file() {
+            continue;
+        }
+        for capture in fs::read_dir(&tool).expect("a tool's captures") {
+            let path = capture.expect("an entry").path();
+            assert!(known.contains(&path), "{}: nothing is known of it", path.display());
+            let length = fs::metadata(&path).expect("a capture").len();
+            assert!(length < 64 << 10, "{}: {length} bytes", path.display());
+            size += length;
+        }
+    }
+    assert!(size < 3 << 20, "{size} bytes in all");
+}
+
+/// `make bench-tools`: how much of each tool's captures is told as it was.
+#[test]
+#[ignore = "writes examples/bench/TOOLS.md"]
+fn table() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let versions = fs::read_to_string(root.join("examples/captures/versions.tsv")).expect("it");
+    let versions: BTreeMap<&str, &str> =
+        versions.lines().filter_map(|line| line.split_once('\t')).collect();
+    // Of a tool: cases, captures, those with nothing missed.
+    let mut tools: BTreeMap<String, [u64; 3]> = BTreeMap::new();
+    // Of an aspect: captures that have it, those in which it is right.
+    let mut aspects: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
+    for truth in truths() {
+        let tool = truth.case.split('/').next().unwrap_or_default().to_string();
+        let row = tools.entry(tool).or_default();
+        row[0] += 1;
+        for (_, path) in forms(&truth.case) {
+            let missed = misses(&truth, &events(&path));
+            row[1] += 1;
+            row[2] += u64::from(missed.is_empty());
+            let placed = truth.errors.iter().any(|p| !p.optional);
+            let has = [("outcome", true), ("tests", truth.tests.is_some()), ("places", placed)];
+            for (aspect, _) in has.into_iter().filter(|(_, has)| *has) {
+                let count = aspects.entry(aspect).or_default();
+                count[0] += 1;
+                count[1] += u64::from(!missed.contains_key(aspect));
+            }
+        }
+    }
+    let sum = |i: usize| tools.values().map(|row| row[i]).sum::<u64>();
+    let mut out = format!(
+        "# What real tools print, and how much of it is told as it was\n\n\
+         By `make bench-tools`, of the captures that examples/captures made: {} tools, {} runs, {} captures \
+         (plain, in colour, wrapped).\n\
+         A capture is right if its outcome, its last test summary, and every place of an error or a \
+         warning are those of the run, and no other place is told.\n\n\
+         | | captures | right |\n|---|---|---|\n",
+        tools.len(),
+        sum(0),
+        sum(1)
+    );
+    for (aspect, [n, right]) in &aspects {
+        out += &format!("| {aspect} | {n} | {right} ({:.3}) |\n", *right as f64 / *n as f64);
+    }
+    let all = sum(2) as f64 / sum(1) as f64;
+    out += &format!("| **all of it** | {} | {} ({all:.3}) |\n", sum(1), sum(2));
+    out += "\n| tool | version | runs | captures | right |\n|---|---|---|---|---|\n";
+    for (tool, [runs, captures, right]) in &tools {
+        let version = versions.get(tool.as_str()).copied().unwrap_or_default();
+        out += &format!("| {tool} | {version} | {runs} | {captures} | {right} |\n");
+    }
+    fs::write(root.join("examples/bench/TOOLS.md"), out).expect("TOOLS.md");
+}
+
+/// Cases in which something is not told as it was: the reason, and `case:aspect` of each.
+const KNOWN_MISSES: &[(&str, &str)] = &[
+    (
+        "neither the form of the error nor the verdict is known",
+        "\
+         ansible-lint/errors:outcome ansible-playbook/syntax:outcome awk/syntax:outcome
+         bandit/findings:outcome cfn-lint/errors:outcome check/failing:outcome
+         clojure/exception:outcome cmocka/failing:outcome codespell/findings:outcome
+         elixir/compile:outcome elixir/exception:outcome erlang/errors:outcome
+         erlang/eunit:outcome esbuild/errors:outcome esbuild/unresolved:outcome
+         hadolint/findings:outcome hlint/hints:outcome htmlhint/errors:outcome
+         java/exception:outcome lua/error:outcome lua/syntax:outcome luacheck/syntax:outcome
+         luacheck/warnings:outcome make/bad-makefile:outcome markdownlint/errors:outcome
+         meson/failing:outcome mix/compile:outcome mocha/load-error:outcome
+         nim/errors:outcome pdflatex/error:outcome pdflatex/file-line:outcome
+         pdflatex/halt:outcome perl/die:outcome perl/no-module:outcome perl/syntax:outcome
+         php/fatal:outcome pyright/errors:outcome python/group:outcome
+         racket/rackunit:outcome rollup/errors:outcome ruby/load-error:outcome
+         ruby/raise:outcome ruby/syntax:outcome sanitizer/address:outcome
+         sanitizer/assert:outcome shfmt/syntax:outcome shunit2/failing:outcome
+         standard/errors:outcome valgrind/errors:outcome webpack/errors:outcome
+         xmllint/errors:outcome yamllint/errors:outcome",
+    ),
+    (
+        "the form of the diagnostic is not known",
+        "\
+         ansible-lint/errors:places ansible-playbook/syntax:places ant/compile-error:places
+         awk/syntax:places bandit/findings:places bash/disk-full:places bash/sh:places
+         bazel/build-fails:places biome/errors:places black/syntax:places
+         cfn-lint/errors:places codespell/findings:places dune/errors:places
+         esbuild/errors:places esbuild/unresolved:places fpc/errors:places gas/errors:places
+         gfortran/errors:places hadolint/findings:places hlint/hints:places
+         htmlhint/errors:places luacheck/syntax:places luacheck/warnings:places
+         make/bad-makefile:places markdownlint/errors:places mix/compile:places
+         nim/errors:places ninja/bad-file:places ocaml/errors:places ocaml/warnings:places
+         oxlint/errors:places oxlint/warnings:places pdflatex/error:places
+         pdflatex/file-line:places pdflatex/halt:places prettier/syntax:places
+         pyrefly/errors:places pyright/errors:places rollup/errors:places ruff/errors:places
+         ruff/syntax:places shfmt/syntax:places solhint/findings:places
+         sqlfluff/errors:places standard/errors:places stylelint/errors:places
+         terraform/errors:places terraform/syntax:places valac/errors:places
+         webpack/errors:places xmllint/errors:places yamllint/errors:places
+         yamllint/warnings:places",
+    ),
+    (
+        "a wrong verdict: an ignored failure, a limit of warnings, counts of tests beside a suite that did not run",
+        "\
+         ansible-playbook/ignored:outcome eslint/max-warnings:outcome
+         jest/import-error:outcome jest/syntax-error:outcome oxlint/errors:outcome
+         sqlfluff/errors:outcome",
+    ),
+    (
+        "the place of a failed test, or of an exception, is not known",
+        "\
+         ava/failing:places bats/failing:places bun/failing:places bun/throw:places
+         busted/failing:places cargo-nextest/failing:places check/failing:places
+         clojure/exception:places cmocka/failing:places crystal/errors:places
+         crystal/spec:places deno/check:places deno/test-failing:places elixir/compile:places
+         elixir/exception:places elixir/exunit:places erlang/errors:places
+         erlang/eunit:places go-run/fatal:places go-test/failing:places
+         gradle/compile-error:places gradle/task-fails:places gradle/test-failing:places
+         groovy/exception:places gtest/failing:places jasmine/failing:places
+         java/exception:places junit-console/failing:places lua/error:places
+         lua/syntax:places maven/failing:places mcs/exception:places
+         minitest/failing-verbose:places minitest/failing:places mocha/load-error:places
+         node-test/failing-tap:places node/no-export:places node/syntax:places
+         perl/die:places perl/no-module:places perl/syntax:places perl/warning:places
+         php/fatal:places phpunit/failing:places phpunit/testdox:places prove/failing:places
+         prove/tap:places prove/verbose:places python/group:places python/warning:places
+         qunit/failing:places racket/rackunit:places rake/failing:places
+         rspec/failing-doc:places rspec/failing:places rspec/load-error:places
+         ruby/load-error:places ruby/raise:places ruby/syntax:places sanitizer/address:places
+         sanitizer/assert:places swipl/syntax:places tap/failing:places
+         test-unit/failing:places testthat/failing:places valgrind/errors:places
+         zig/test:places",
+    ),
+    (
+        "the summary is not known",
+        "\
+         ava/failing:tests ava/passing:tests busted/failing:tests check/failing:tests
+         check/passing:tests cmocka/failing:tests cmocka/passing:tests erlang/eunit:tests
+         meson/failing:tests meson/passing:tests robot/passing:tests shunit2/failing:tests
+         zig/test:tests",
+    ),
+    (
+        "the last word of a run that went well is not known",
+        "\
+         ava/passing:outcome biome/passing:outcome check/passing:outcome
+         cmake/passing:outcome cmake/warnings:outcome cmocka/passing:outcome
+         luacheck/passing:outcome meson/passing:outcome pdflatex/warnings:outcome
+         prettier/passing:outcome pyright/passing:outcome robot/passing:outcome
+         rubocop/passing:outcome vite/passing:outcome webpack/passing:outcome",
+    ),
+    (
+        "right in plain, not as a terminal gets it: rows that are drawn over",
+        "\
+         cargo-nextest/crash:outcome cargo-nextest/crash:tests cargo-nextest/failing:outcome
+         cargo-nextest/failing:tests cargo-nextest/flaky:tests cargo-nextest/passing:tests
+         tap/failing:outcome",
+    ),
+    (
+        "wrong counts: disabled, expected and skipped tests, several binaries",
+        "\
+         cargo-test/failing-no-fail-fast:tests ctest/failing:tests ctest/not-built:tests
+         mocha/tap:tests unittest/failing:tests unittest/passing:tests",
+    ),
+    (
+        "a row of tildes is taken for a code fence",
+        "\
+         catch2/failing:outcome catch2/failing:places catch2/failing:tests
+         pytest/timeout:outcome pytest/timeout:tests tsc/errors:places",
+    ),
+    (
+        "what a client's screen says at its end is not known: errors, a short turn, a folded menu",
+        "\
+         claude-tui/error-120:outcome claude-tui/error-200:outcome
+         claude-tui/error-60:outcome claude-tui/permission-60:outcome
+         codex-tui/answer-120:outcome codex-tui/answer-200:outcome
+         codex-tui/answer-60:outcome codex-tui/error-120:outcome codex-tui/error-200:outcome
+         codex-tui/error-60:outcome codex-tui/question-120:outcome
+         codex-tui/question-200:outcome codex-tui/question-60:outcome",
+    ),
+    (
+        "the words of the failure, or of the verdict, are not known",
+        "\
+         composer/bad-json:outcome composer/unsolvable:outcome curl/refused:outcome
+         curl/unknown-host:outcome docker/bad-flag:outcome eslint/config-error:outcome
+         ghc/exception:outcome git/conflict:outcome jest/none:outcome jq/bad-json:outcome
+         make/crash:outcome maven/bad-pom:outcome node/heap:outcome
+         npm/missing-script:outcome pdflatex/missing:outcome prettier/differs:outcome
+         python/no-module:outcome racket/error:outcome rubocop/offenses:outcome
+         rustfmt/differs:outcome sanitizer/segfault:outcome sbcl/error:outcome
+         shellcheck/warnings:outcome tidy/errors:outcome",
+    ),
+    (
+        "a place that is none: a library's, an outer frame's, or one told with the wrong severity",
+        "\
+         go-run/panic:places go-test/panic:places go-test/timeout:places pylint/errors:places
+         pylint/warnings:places pytest/crash:places pytest/failing-report:places
+         pytest/failing-xdist:places pytest/failing:places pytest/syntax-error:places
+         vitest/failing:places",
+    ),
+    (
+        "the code stands on a later row",
+        "\
+         mypy/columns:details",
+    ),
+    (
+        "an asciicast is read as JSON that is no record",
+        "\
+         wrapped/cargo-build-errors:outcome wrapped/cargo-build-errors:places
+         wrapped/cargo-test-failing:places wrapped/cargo-test-failing:tests
+         wrapped/jest-failing:outcome wrapped/jest-failing:places wrapped/jest-failing:tests
+         wrapped/make-errors:outcome wrapped/make-errors:places
+         wrapped/pytest-failing:outcome wrapped/pytest-failing:places
+         wrapped/pytest-failing:tests wrapped/pytest-passing:outcome
+         wrapped/pytest-passing:tests wrapped/vitest-failing:outcome
+         wrapped/vitest-failing:places wrapped/vitest-failing:tests",
+    ),
+];
+
+/// Cases whose colour still changes what is told.
+const COLOUR_MISSES: &str = "\
+    cargo-nextest/crash cargo-nextest/failing cargo-nextest/flaky cargo-nextest/passing
+    gradle/compile-error pytest/crash tap/failing tsc/errors";
