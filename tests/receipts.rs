@@ -503,14 +503,19 @@ fn of_two_tasks_with_the_same_words_only_the_one_that_was_sent_has_been_done() {
 fn while_pasted(b: &Bench, kind: Kind, act: impl FnOnce() + Send) -> String {
     let content = format!("{}the end", "a line of a megabyte that is on its way\n".repeat(26_000));
     let id = b.enqueue(kind, &[], &content);
+    let begun = || {
+        let sql = "select count(*) from attempts where receipt is not null";
+        if b.world.sql(sql) == "1" { Ok(()) } else { Err(b.world.task(&id).to_string()) }
+    };
     std::thread::scope(|s| {
-        let pass = s.spawn(|| b.world.run("orch-assign", &[]));
-        until("the paste to begin", || {
-            match b.world.sql("select count(*) from attempts where receipt is not null").as_str() {
-                "1" => Ok(()),
-                other => Err(other.to_owned()),
-            }
+        // a client that is still drawing is given nothing yet
+        let pass = s.spawn(|| {
+            until("a pass to hand it over", || {
+                b.world.run("orch-assign", &[]);
+                begun()
+            });
         });
+        until("the paste to begin", begun);
         act();
         pass.join().expect("a pass")
     });

@@ -44,9 +44,15 @@ impl Bench {
         self.world.enqueue(&["--provider", kind.name(), content])
     }
 
-    /// Hands a task over, and wants it seen to be taken.
+    /// Hands a new task over, and wants it seen to be taken.
     fn submitted(&self, kind: Kind, content: &str) -> String {
         let id = self.task(kind, content);
+        self.hand_over(&id);
+        id
+    }
+
+    /// Passes until the task was handed over: a client that is still drawing is given nothing yet.
+    fn hand_over(&self, id: &str) {
         let number: i64 = id.parse().expect("an id");
         let record = until("the task to be handed over", || {
             let did = self.world.assign();
@@ -56,7 +62,6 @@ impl Bench {
                 .ok_or_else(|| self.account())
         });
         assert_eq!(record["outcome"], "submitted", "{record}");
-        id
     }
 
     /// What is to be known when something does not come.
@@ -130,7 +135,7 @@ fn the_next_task_follows_without_cron_in_a_conversation_of_its_own() {
         let _live = b.adopted(kind);
         let first = b.task(kind, "STUB:ok one");
         let second = b.task(kind, "STUB:ok two");
-        b.world.assign();
+        b.hand_over(&first);
         b.world.await_state(&first, "completed");
         b.world.await_state(&second, "completed");
         let (one, two) = (b.attempt(&first), b.attempt(&second));
@@ -146,9 +151,9 @@ fn tasks_of_one_group_share_a_conversation() {
         let _live = b.adopted(kind);
         let of = |text: &str| b.world.enqueue(&["--provider", kind.name(), "--group", "g", text]);
         let (first, second) = (of("STUB:ok one"), of("STUB:ok two"));
-        b.world.assign();
+        b.hand_over(&first);
         b.world.await_state(&first, "completed");
-        b.world.await_state(&second, "completed");
+        b.world.assign_until(&second, "completed");
         assert_eq!(b.attempt(&first)["agent_session"], b.attempt(&second)["agent_session"]);
     }
 }
@@ -253,7 +258,7 @@ fn a_limit_holds_the_account_until_its_reset_and_then_the_task_goes_on() {
         let content = format!("STUB:limit {}", now.as_secs());
         let limited =
             b.world.enqueue(&["--provider", kind.name(), "--session", kind.name(), &content]);
-        b.world.assign();
+        b.hand_over(&limited);
         let t = b.world.await_state(&limited, "queued");
         assert!(t["reason"].as_str().is_some_and(|r| r.contains("rate limited")), "{t}");
         assert_eq!(b.attempt(&limited)["counts"], false, "{}", b.attempt(&limited));
@@ -347,7 +352,7 @@ fn what_runs_on_in_the_background_does_not_keep_a_task_from_its_end() {
             let args =
                 ["--provider", kind.name(), "--timeout", limit, "--max-attempts", "1", content];
             let id = b.world.enqueue(&args);
-            b.world.assign();
+            b.hand_over(&id);
             until("the client to rest", || {
                 if b.world.state(&id) == "waiting" {
                     b.world.run("orch-ctl", &["answer", kind.name(), "yes"]);
@@ -539,7 +544,7 @@ fn a_turn_that_takes_too_long_is_interrupted_and_has_failed() {
         let args =
             ["--provider", kind.name(), "--timeout", "2s", "--max-attempts", "1", "STUB:slow 30"];
         let id = b.world.enqueue(&args);
-        b.world.assign();
+        b.hand_over(&id);
         let t = b.world.await_state(&id, "failed");
         assert!(t["reason"].as_str().is_some_and(|r| r.contains("timed out")), "{t}");
     }
