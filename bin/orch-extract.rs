@@ -1,13 +1,15 @@
 //! orch-extract - what a session said, as events
 
+use std::fs;
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Parser;
 use orch::cli::{self, Answer};
 use orch::event::{Event, TYPES};
-use orch::extract::{Extractor, Format};
+use orch::extract::{self, Extractor, Format};
 
 /// Bytes asked for at once.
 const BUFFER: usize = 256 << 10;
@@ -23,6 +25,14 @@ struct Args {
     /// Write only events of these types
     #[arg(long, value_name = "TYPE,…", value_delimiter = ',', value_parser = event_type)]
     only: Vec<String>,
+
+    /// Rules of your own, which go before those of the house
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+
+    /// Say which rule made each event
+    #[arg(long)]
+    explain: bool,
 }
 
 fn main() -> ExitCode {
@@ -30,7 +40,14 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<Answer> {
+    if let Some(path) = &args.rules {
+        let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        extract::extend(&text).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+    }
     let mut extractor = Extractor::new(args.format);
+    if args.explain {
+        extractor.explain();
+    }
     let (mut input, mut events) = (io::stdin().lock(), Vec::new());
     let mut buffer = vec![0; BUFFER];
     loop {

@@ -1,5 +1,6 @@
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use assert_cmd::cargo::cargo_bin;
 use orch::event::{Body, End, Event, Evidence, Exit, Outcome, Severity, TYPES};
@@ -990,6 +991,43 @@ fn only_keeps_the_types_that_were_asked_for() {
 }
 
 #[test]
+fn rules_of_ones_own_go_first_and_events_name_their_rule() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("rules.toml");
+    let path = path.to_str().expect("UTF-8");
+    let rule = |pattern: &str, gives: &str| {
+        let text = format!(
+            "[[rule]]\nname = 'cc'\nkind = 'error'\ntool = 'house'\nplace = true\npattern = '{pattern}'\nyes = [['a.c:3: no', '{gives}']]\n"
+        );
+        std::fs::write(path, text).expect("a file");
+    };
+    let pattern = r"^(?P<file>\S+?):(?P<line>\d+): (?P<message>.*)$";
+    rule(pattern, "error a.c:3 house: no");
+    let args = ["--format", "text", "--only", "error", "--rules", path, "--explain"];
+    let (code, out, err) = program(&args, b"src/x.c:7: error: oh\n");
+    assert_eq!((code, err.as_str()), (0, ""));
+    let event: Event = serde_json::from_str(out.trim()).expect("one event");
+    assert_eq!(event.source.rule.as_deref(), Some("cc"));
+    assert!(out.contains(r#""tool":"house""#), "{out}");
+    let (_, out, _) = program(&["--format", "text"], b"src/x.c:7: error: oh\n");
+    assert!(!out.contains("\"rule\""), "{out}");
+
+    rule(pattern, "error a.c:4 house: no");
+    let wrong = [path, "/nowhere"];
+    for path in wrong {
+        let (code, out, err) = program(&["--rules", path], b"");
+        assert_eq!((code, out.as_str(), err.lines().count()), (2, "", 1), "{err}");
+        assert!(err.starts_with(&format!("orch-extract: {path}: ")), "{err}");
+    }
+    for (pattern, words) in [("(", "cc: pattern: "), ("x'\nfoo = 'y", "unknown field `foo`")] {
+        rule(pattern, "error a.c:3 house: no");
+        let (code, _, err) = program(&["--rules", path], b"");
+        assert_eq!((code, err.lines().count()), (2, 1), "{err}");
+        assert!(err.contains(words), "{err}");
+    }
+}
+
+#[test]
 fn a_wrong_type_or_format_is_a_usage_error_that_names_it() {
     for (args, name) in [(["--only", "nope"], "nope"), (["--format", "yaml"], "yaml")] {
         let (code, out, err) = program(&args, b"");
@@ -1040,12 +1078,34 @@ fn live_input_is_answered_while_it_is_open() {
     assert!(child.wait_with_output().expect("its end").status.success());
 }
 
+/// The rows that the rules of the house are tried on.
+static EXAMPLES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let mut texts = Vec::new();
+    for name in ["tests", "verdicts", "metrics", "errors", "traces"] {
+        let path = format!("{}/src/extract/rules/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let file: toml::Value = toml::from_str(&text).expect("TOML");
+        for rule in file["rule"].as_array().expect("rules") {
+            let yes = rule.get("yes").and_then(|y| y.as_array()).into_iter().flatten();
+            texts.extend(yes.filter_map(|y| y.get(0)?.as_str()).map(str::to_string));
+            let no = rule.get("no").and_then(|n| n.as_array()).into_iter().flatten();
+            texts.extend(no.filter_map(|n| n.as_str()).map(str::to_string));
+        }
+    }
+    texts
+});
+
 /// Input that is likely to reach the rules, not only noise.
 fn material() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         3 => proptest::sample::select(SESSIONS).prop_map(|s| fixture(s.0)),
         3 => proptest::sample::select(SUMMARIES).prop_map(|s| s.0.as_bytes().to_vec()),
         3 => proptest::sample::select(ERRORS).prop_map(|e| e.0.as_bytes().to_vec()),
+        6 => proptest::sample::select(&EXAMPLES[..]).prop_map(|e| format!("{e}\n").into_bytes()),
+        2 => proptest::sample::select(&EXAMPLES[..])
+            .prop_map(|e| format!("b\tt\t2024-05-01T10:00:00.1Z {e}\r\n").into_bytes()),
+        2 => proptest::sample::select(&EXAMPLES[..])
+            .prop_map(|e| format!("\x1b[1m{}\x1b[0m\n", e.replace(' ', "\x1b[2m \x1b[0m")).into_bytes()),
         2 => proptest::collection::vec(any::<u8>(), 0..80),
         2 => "[ -~\u{1b}\r\n`]{0,40}".prop_map(String::into_bytes),
         1 => Just(b"```md\n".to_vec()),
@@ -1073,6 +1133,21 @@ proptest! {
         }
         extractor.finish(None, &mut out);
         prop_assert_eq!(out, whole);
+    }
+
+    #[test]
+    fn a_prefix_of_the_input_gives_a_prefix_of_the_events(
+        input in material(),
+        cut in any::<proptest::sample::Index>(),
+        format in proptest::sample::select(&Format::ALL[..]),
+    ) {
+        let told = |input: &[u8]| {
+            let (mut extractor, mut out) = (Extractor::new(format), Vec::new());
+            extractor.push(input, &mut out);
+            out
+        };
+        let (part, whole) = (told(&input[..cut.index(input.len() + 1)]), told(&input));
+        prop_assert_eq!(&whole[..part.len()], &part[..]);
     }
 
     #[test]

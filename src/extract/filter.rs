@@ -1,7 +1,7 @@
 //! Which rows of a block may matter to any rule: all that hold, begin or end with a literal of one.
 
 use aho_corasick::{AhoCorasick, Span, packed};
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::prefix;
 
@@ -141,43 +141,49 @@ fn confirm(keys: &Keys, key: [u8; 3], row: &[u8]) -> bool {
 /// number behind a colon or in brackets, or a severity follows it.
 pub fn has_place(row: &[u8]) -> bool {
     let mut row = blanks(row);
-    if row.first().is_some_and(|c| *c >= 0x80) {
-        let mark = row.iter().take(MARK_LENGTH).take_while(|c| **c != b' ').count();
-        row = blanks(&row[mark..]);
+    let Some(mut end) = path_end(row) else { return false };
+    if row[end] == b' ' {
+        if end <= MARK_LENGTH && !row[..end].is_ascii() {
+            row = blanks(&row[end..]);
+            match path_end(row) {
+                Some(next) => end = next,
+                None => return false,
+            }
+        } else if row.get(end + 1) != Some(&b':') {
+            return false;
+        }
     }
-    let drive = if row.get(1..3) == Some(b":\\") { 2 } else { 0 };
-    let Some(length) = row[drive..].iter().take(PLACE).position(|c| END[usize::from(*c)]) else {
-        return false;
-    };
-    let (path, rest) = row.split_at(drive + length);
+    is_place(row, end)
+}
+
+#[inline]
+fn path_end(row: &[u8]) -> Option<usize> {
+    memchr2(b':', b' ', &row[..row.len().min(PLACE)])
+}
+
+/// The colon, or the blank before it, at `end` stands behind a place.
+fn is_place(row: &[u8], mut end: usize) -> bool {
+    if end == 1 && row.get(2) == Some(&b'\\') {
+        let Some(next) = path_end(&row[3..]) else { return false };
+        end = 3 + next;
+    }
+    let (path, rest) = row.split_at(end);
     let number = match rest {
         [b':', b' ', b'l', b'i', b'n', b'e', b' ', c, ..]
         | [b':', b' ' | b'[', c, ..]
         | [b':', c, ..] => c.is_ascii_digit(),
         _ => false,
     };
-    let is_path =
-        |path: &[u8]| path.iter().any(|c| matches!(c, b'.' | b'/')) || path.ends_with(b"file");
-    if number {
-        return is_path(path);
-    }
     let behind = rest.strip_prefix(b" ").unwrap_or(rest);
-    let numbered = path.last() == Some(&b')') || rest.len() > behind.len();
-    numbered
-        && [&b": error "[..], b": warning ", b": fatal error "]
-            .iter()
-            .any(|s| behind.starts_with(s))
-        && is_path(path)
+    let severity = || {
+        let words = [&b": error "[..], b": warning ", b": fatal error "];
+        (path.last() == Some(&b')') || rest.len() > behind.len())
+            && words.iter().any(|word| behind.starts_with(word))
+    };
+    (number || severity())
+        && !path.contains(&b'\t')
+        && (path.iter().any(|c| matches!(c, b'.' | b'/')) || path.ends_with(b"file"))
 }
-
-/// Bytes that end a path.
-const END: [bool; 256] = {
-    let mut ends = [false; 256];
-    ends[b' ' as usize] = true;
-    ends[b'\t' as usize] = true;
-    ends[b':' as usize] = true;
-    ends
-};
 
 /// The row from its first byte that means something: no prefix, no frame, no blanks.
 pub fn lead(row: &[u8]) -> &[u8] {
@@ -253,7 +259,8 @@ pub fn starts_with(mut row: &[u8], literal: &[u8]) -> bool {
     for (i, c) in literal.iter().enumerate() {
         let run = match c {
             b'0' if i == 0 => row.iter().take_while(|c| c.is_ascii_digit()).count(),
-            &WORD => row.iter().take_while(|c| is_name(**c)).count(),
+            // A line of the mark before it goes with the word.
+            &WORD => row.iter().take_while(|c| is_name(**c) || **c == literal[i - 1]).count(),
             _ => usize::from(row.first() == Some(c)),
         };
         if run == 0 {

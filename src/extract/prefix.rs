@@ -31,7 +31,8 @@ pub fn plain(row: &[u8]) -> usize {
 fn one(row: &[u8]) -> usize {
     let Some(first) = row.first() else { return 0 };
     match first {
-        b'0'..=b'9' => spaced(row, stamp(row)).max(spaced(row, clock(row))),
+        b'0'..=b'9' => spaced(row, stamp(row)).max(spaced(row, clock(row))).max(stream(row)),
+        b' ' => level(row),
         b'[' if row.starts_with(b"[INFO] ") => 7,
         b'[' => bracketed(row),
         b'#' => buildkit(row),
@@ -55,16 +56,15 @@ fn spaced(row: &[u8], length: usize) -> usize {
     match row.get(length) {
         _ if length == 0 => 0,
         None => length,
-        Some(b' ' | b'\t') => {
-            let rest = &row[length + 1..];
-            // GitLab: the number of the stream, O or E, and a mark of continuation.
-            match rest {
-                [b'0'..=b'9', b'0'..=b'9', b'O' | b'E', b' ' | b'+', ..] => length + 5,
-                _ => length + 1 + level(rest),
-            }
-        }
+        Some(b' ' | b'\t') => length + 1,
         Some(_) => 0,
     }
+}
+
+/// GitLab: the number of the stream, O or E, and a blank or a mark of continuation.
+fn stream(row: &[u8]) -> usize {
+    let fits = matches!(row, [b'0'..=b'9', b'0'..=b'9', b'O' | b'E', b' ' | b'+', ..]);
+    if fits { 4 } else { 0 }
 }
 
 /// `    INFO - `, as mozharness has it after the clock.

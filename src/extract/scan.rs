@@ -216,7 +216,9 @@ impl Scanner {
     /// Events that wait for the end of the output.
     pub fn flush(&mut self, sink: &mut Sink<'_>) {
         self.flush_suites(sink);
-        self.diagnostics.flush(sink);
+        if let Some(seq) = self.diagnostics.flush(sink) {
+            self.blame(seq);
+        }
     }
 
     fn flush_suites(&mut self, sink: &mut Sink<'_>) {

@@ -46,16 +46,20 @@ impl Walk {
         let text = if self.stripped { &self.text } else { block };
         overwritten(filter, text, &mut self.hits);
         filter.find(text, &mut self.hits);
-        let mut hits = self.hits.iter().peekable();
+        let mut hits = &self.hits[..];
         let mut raw = Cursor { block, line: 0, offset: 0 };
         let (mut start, mut number) = (0, 0);
-        let last = (text.last() != Some(&b'\n') && !text.is_empty()).then_some(text.len());
-        for end in memchr_iter(b'\n', text).chain(last) {
+        let mut ends = memchr_iter(b'\n', text);
+        while start < text.len() {
+            let end = ends.next().unwrap_or(text.len());
             let bytes = &text[start..end];
             let later = want != Want::News;
             let mut shown = want == Want::All;
-            while let Some(at) = hits.next_if(|at| **at < end) {
+            while let [at, rest @ ..] = hits
+                && *at < end
+            {
                 shown |= !is_named(text, *at) || filter.begins_named(bytes, later);
+                hits = rest;
             }
             if shown || filter.edges(bytes, later) {
                 let offset = if self.stripped { raw.seek(number) } else { start };

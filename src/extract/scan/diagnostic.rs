@@ -154,13 +154,15 @@ impl Diagnostics {
         Some(None)
     }
 
-    /// What still waits for its words is told without them.
-    pub fn flush(&mut self, sink: &mut Sink<'_>) {
+    /// What still waits for its words is told without them; answers as `take` does.
+    pub fn flush(&mut self, sink: &mut Sink<'_>) -> Option<u64> {
+        let mut last = None;
         for i in 0..self.contexts.len() {
             if let Some(context) = self.contexts[i].take().filter(|c| c.waits) {
-                self.put(&context.place, context.found, sink);
+                last = self.put(&context.place, context.found, sink).or(last);
             }
         }
+        last
     }
 
     fn put(&mut self, place: &Place, found: Found, sink: &mut Sink<'_>) -> Option<u64> {
