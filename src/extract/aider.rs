@@ -19,6 +19,8 @@ pub struct Aider {
     done: Vec<u64>,
     trouble: Option<(String, u64)>,
     question: Option<String>,
+    /// The last row was blank.
+    blank: bool,
     end: Option<End>,
 }
 
@@ -154,12 +156,15 @@ impl Decoder for Aider {
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
         let text = String::from_utf8_lossy(line);
         let row = text.trim_end();
+        // A prompt stands behind a blank row, also where a fence was left open.
+        let blank = std::mem::replace(&mut self.blank, row.is_empty());
+        let fenced = self.fences.is_open();
         if Aider::is_head(row) {
             self.fences.close(sink);
             self.said(sink);
             self.end_turn(sink);
             sink.put(Body::SessionStart { cwd: None, model: None });
-        } else if let Some(words) = row.strip_prefix("####") {
+        } else if let Some(words) = row.strip_prefix("#### ").filter(|_| !fenced || blank) {
             self.fences.close(sink);
             self.add(Speaker::User, words.trim(), sink);
         } else if self.fences.row(row, sink) {
