@@ -56,7 +56,10 @@ impl Filter {
         for literal in ends {
             let before = |c: &&u8| **c != b'0';
             let key: Vec<u8> = literal.iter().rev().take_while(before).copied().collect();
-            filter.ends.add(&key, literal.clone());
+            match key.is_empty() {
+                true => (b'0'..=b'9').for_each(|c| filter.ends.add(&[c], literal.clone())),
+                false => filter.ends.add(&key, literal.clone()),
+            }
         }
         Some(filter)
     }
@@ -260,7 +263,9 @@ pub fn starts_with(mut row: &[u8], literal: &[u8]) -> bool {
         let run = match c {
             b'0' if i == 0 => row.iter().take_while(|c| c.is_ascii_digit()).count(),
             // A line of the mark before it goes with the word.
-            &WORD => row.iter().take_while(|c| is_name(**c) || **c == literal[i - 1]).count(),
+            &WORD if i > 0 => {
+                row.iter().take_while(|c| is_name(**c) || **c == literal[i - 1]).count()
+            }
             _ => usize::from(row.first() == Some(c)),
         };
         if run == 0 {

@@ -395,6 +395,9 @@ impl Rule {
         if literals.clone().next().is_none() && !s.place && s.when.is_none() {
             return Err("holds, starts, ends or place is missing".into());
         }
+        if s.starts.iter().any(|l| l.starts_with('…')) {
+            return Err("a literal begins with a word".into());
+        }
         let blank = |c: char| matches!(c, ' ' | '\t');
         if s.starts.iter().any(|l| l.starts_with(blank))
             || s.ends.iter().any(|l| l.ends_with(blank))
