@@ -70,7 +70,7 @@ fn a_recording_is_drawn_and_ends_as_its_command_did() {
     assert_eq!((end(&tests).outcome, end(&tests).evidence), (Outcome::Failed, Evidence::Summary));
     assert!(kinds(&tests).contains(&"milestone"));
     let marked = tests.iter().find(|e| e.body.kind() == "milestone").expect("a mark");
-    assert_eq!(marked.ts.as_deref(), Some("2017-09-03T19:15:16.5Z"));
+    assert_eq!(marked.ts.as_deref(), Some("2017-09-03T19:35:16.5Z"));
 }
 
 #[test]
