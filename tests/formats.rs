@@ -370,11 +370,13 @@ fn what_a_fuzzer_found_is_read() {
     }
 }
 
+type Make<'a> = &'a dyn Fn(usize) -> Vec<u8>;
+
 /// Twice the input may cost a little more than twice the time.
 #[test]
 fn no_input_takes_more_than_its_length() {
     let deep = |n: usize| "{\"a\":[".repeat(n / 6).into_bytes();
-    let hard: [(&str, &dyn Fn(usize) -> Vec<u8>); 9] = [
+    let hard: [(&str, Make<'_>); 9] = [
         ("escapes", &|n| b"\x1b".repeat(n)),
         ("half sequences", &|n| b"\x1b[1;".repeat(n / 4)),
         ("moves", &|n| b"\x1b[9;9Hx\x1b[2J".repeat(n / 11)),

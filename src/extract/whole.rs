@@ -202,13 +202,15 @@ impl<'a> Rows<'a> {
     }
 }
 
+type Reader = fn(&str, &mut Rows<'_>, &mut Sink<'_>) -> Option<End>;
+
 /// Reads a session, if this is one: the name of its format, and its end.
 fn read(text: &str, rows: &mut Rows<'_>, sink: &mut Sink<'_>) -> Option<(&'static str, End)> {
     if text.trim_start().starts_with('[') {
         return list(parse(text.as_bytes())?, rows, sink);
     }
     let keys: Keys<'_> = parse(text.as_bytes())?;
-    let (name, reader): (_, fn(&str, &mut Rows<'_>, &mut Sink<'_>) -> Option<End>) = match keys {
+    let (name, reader): (_, Reader) = match keys {
         Keys { trajectory: Some(_), .. } | Keys { trajectory_format: Some(_), .. } => {
             ("sweagent", sweagent::read)
         }
