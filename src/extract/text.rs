@@ -186,7 +186,10 @@ impl Text {
 
     fn scan(&mut self, number: u64, row: &str, fenced: bool, sink: &mut Sink<'_>) {
         if fenced {
-            self.tail.mute(number);
+            // No more are remembered than rows are kept, and blank ones are not.
+            if !row.trim().is_empty() {
+                self.tail.mute(number);
+            }
             return;
         }
         let before = self.scanner.verdicts;
