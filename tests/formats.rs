@@ -395,7 +395,7 @@ fn no_input_takes_more_than_its_length() {
                 events(format, &input);
                 start.elapsed()
             };
-            let (small, large) = (took(1 << 16), took(1 << 19));
+            let (small, large) = (took(1 << 14), took(1 << 17));
             let limit = small.max(Duration::from_millis(20)) * 8 * 6;
             assert!(large < limit, "{name} as {}: {small:?}, then {large:?}", format.as_str());
         }
