@@ -138,6 +138,36 @@ fn a_pi_session_ends_as_its_last_answer_says() {
     assert_eq!(end(&known(Format::Pi, &stream)).outcome, Outcome::Complete);
 }
 
+#[test]
+fn early_codex_sessions_are_read() {
+    let rollout = r#"{"id":"5973b6c0","timestamp":"2025-05-07T17:24:21.123Z","instructions":null,"git":{}}
+{"record_type":"state"}
+{"type":"message","role":"user","content":[{"type":"input_text","text":"<environment_context>\n</environment_context>"}]}
+{"type":"message","role":"user","content":[{"type":"input_text","text":"list"}]}
+{"type":"function_call","name":"shell","arguments":"{\"command\":[\"bash\",\"-lc\",\"ls x\"]}","call_id":"c1"}
+{"type":"function_call_output","call_id":"c1","output":"{\"output\":\"ls: x\\n\",\"metadata\":{\"exit_code\":2,\"duration_seconds\":0.1}}"}
+"#;
+    assert_eq!(end(&known(Format::Codex, rollout)).outcome, Outcome::Unknown);
+    let said = r#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"There is none."}]}"#;
+    let done = known(Format::Codex, &format!("{rollout}{said}\n"));
+    assert_eq!((end(&done).outcome, end(&done).evidence), (Outcome::Complete, Evidence::Pattern));
+    assert_eq!(commands(&done), [("ls x", Some(2))]);
+
+    let exec = r#"{"id":"0","msg":{"type":"session_configured","session_id":"s","model":"m"}}
+{"id":"1","msg":{"type":"task_started"}}
+{"id":"1","msg":{"type":"exec_command_begin","call_id":"c","command":["bash","-lc","pytest"],"cwd":"/"}}
+{"id":"1","msg":{"type":"exec_command_end","call_id":"c","stdout":"=== 1 failed in 0.1s ===","stderr":"","exit_code":1}}
+"#;
+    let last = |msg: &str| known(Format::Codex, &format!("{exec}{{\"id\":\"1\",\"msg\":{msg}}}\n"));
+    let done = last(r#"{"type":"task_complete","last_agent_message":"ok"}"#);
+    assert_eq!((end(&done).outcome, end(&done).evidence), (Outcome::Complete, Evidence::Protocol));
+    assert_eq!(commands(&done), [("pytest", Some(1))]);
+    assert_eq!(
+        end(&last(r#"{"type":"error","message":"usage limit reached, try again in 5s"}"#)).outcome,
+        Outcome::RateLimited
+    );
+}
+
 const TRAJECTORY: &str = r#"{
   "environment": "swe_main",
   "trajectory": [

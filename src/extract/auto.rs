@@ -55,6 +55,23 @@ struct Head {
     session_id: Option<String>,
     #[serde(default, rename = "sessionID", deserialize_with = "lenient")]
     opencode: Option<String>,
+    /// An early rollout begins with these.
+    #[serde(default, deserialize_with = "present")]
+    instructions: bool,
+    /// What early clients wrapped their messages in.
+    #[serde(default, deserialize_with = "lenient")]
+    msg: Option<Message>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default, rename = "type", deserialize_with = "lenient")]
+    kind: Option<String>,
+}
+
+/// The key is there, whatever its value.
+fn present<'de, D: serde::Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
+    serde::de::IgnoredAny::deserialize(d).map(|_| true)
 }
 
 impl Decoder for Auto {
@@ -217,6 +234,11 @@ fn sniff(line: &[u8], object: bool) -> Option<Found> {
     let head: Head = parse(text.as_bytes())?;
     if head.hook_event_name.is_some() {
         return lines(Hook::default());
+    }
+    if head.kind.is_none()
+        && (head.instructions || head.msg.as_ref().is_some_and(|m| m.kind.is_some()))
+    {
+        return records(Codex::default());
     }
     match head.kind.as_deref()? {
         "agent-turn-complete" => lines(Hook::default()),

@@ -20,7 +20,7 @@ static FINISHED: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static FAILED: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"^\s*(?:[⎿●⏺✗└]\s*)?API Error(?:: |\s\(|\s\d|$)|^\s*■ \S"));
+    LazyLock::new(|| regex(r"^\s*(?:[⎿●⏺✗└]\s*)?API Error(?:: |\s\(|\s\d|$)|^\s*■ [A-Za-z]"));
 static INTERRUPTED: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"^\s*[⎿■└]?\s*(?:Interrupted (?:by user|·)|Conversation interrupted\b|Request interrupted by user|\[Request interrupted by user)",
@@ -31,7 +31,7 @@ static TYPED: LazyLock<Regex> = LazyLock::new(|| regex(r"^\s*[>❯›](?:\s|$)")
 
 /// How the last turn ended, from the last row upwards.
 pub fn rest<'a>(rows: impl Iterator<Item = &'a String>) -> Option<Rest> {
-    let (mut finished, mut typed, mut spoken) = (None, 0, false);
+    let (mut finished, mut typed, mut spoken, mut others) = (None, 0, false, 0);
     for row in rows.take(24) {
         if !spoken && INTERRUPTED.is_match(row) {
             return Some(Rest::Interrupted);
@@ -50,6 +50,10 @@ pub fn rest<'a>(rows: impl Iterator<Item = &'a String>) -> Option<Rest> {
             if typed > 1 {
                 break;
             }
+        } else {
+            // Terminals may have lost the bullets: so much more was said, too.
+            others += 1;
+            spoken |= others > 12;
         }
     }
     finished.map(Rest::Finished)

@@ -6,6 +6,7 @@ mod cast;
 mod claude;
 mod client;
 mod codex;
+mod codex_old;
 mod decoder;
 mod ending;
 mod examples;
