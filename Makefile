@@ -3,7 +3,7 @@ PROGRAMS = orch-enqueue orch-assign orch-ctx orch-extract orch-feedback orch-wra
 PREFIX = /usr/local
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-SHELL_FILES = .ci/run .ci/clients examples/*.sh
+SHELL_FILES = .ci/run .ci/clients examples/*.sh fuzz/rustc
 
 # Where the C library can be linked statically, a program starts in less than half the time.
 ifneq (,$(and $(findstring linux-gnu,$(HOST)),$(wildcard /usr/lib/*/libc.a /usr/lib64/libc.a /usr/lib/libc.a)))

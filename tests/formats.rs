@@ -139,6 +139,20 @@ fn a_pi_session_ends_as_its_last_answer_says() {
 }
 
 #[test]
+fn what_claude_reads_of_a_task_in_the_background_is_a_tools_output() {
+    let read = |path: &str| {
+        let lines = format!(
+            r#"{{"type":"assistant","sessionId":"s","message":{{"content":[{{"type":"tool_use","id":"1","name":"Read","input":{{"file_path":"{path}"}}}}]}}}}
+{{"type":"user","sessionId":"s","message":{{"content":[{{"type":"tool_result","tool_use_id":"1","content":"     1→...\n     2→15 tests, 1 failure\n     3→"}}]}}}}
+"#
+        );
+        kinds(&known(Format::Claude, &lines)).contains(&"test_summary")
+    };
+    assert!(read("/tmp/claude-1000/-w/tasks/b7636e2.output"));
+    assert!(!read("/w/tasks/results.txt"));
+}
+
+#[test]
 fn early_codex_sessions_are_read() {
     let rollout = r#"{"id":"5973b6c0","timestamp":"2025-05-07T17:24:21.123Z","instructions":null,"git":{}}
 {"record_type":"state"}
