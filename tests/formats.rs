@@ -274,6 +274,12 @@ fn sessions_that_are_one_value_end_as_their_last_message_says() {
     let broken = opencode.replace("\"role\": \"assistant\", \"time\": { \"created\": 1767225602000 }", "\"role\": \"assistant\", \"error\": { \"name\": \"APIError\", \"data\": { \"message\": \"no\", \"statusCode\": 500 } }");
     assert_eq!(end(&known(Format::Opencode, &broken)).outcome, Outcome::Failed);
 
+    let noisy = events(Format::Auto, format!("Exporting session: ses_1\n{opencode}").as_bytes());
+    assert_eq!(
+        (end(&noisy).outcome, end(&noisy).evidence),
+        (Outcome::Complete, Evidence::Protocol)
+    );
+
     let claude = "[{\"type\":\"system\",\"subtype\":\"init\",\"session_id\":\"s\"},\n{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"result\":\"ok\",\"session_id\":\"s\",\"num_turns\":1}]";
     assert_eq!(end(&known(Format::Claude, claude)).evidence, Evidence::Protocol);
     let pretty = "{\n  \"type\": \"result\",\n  \"subtype\": \"success\",\n  \"is_error\": false,\n  \"result\": \"ok\",\n  \"session_id\": \"s\"\n}\n";

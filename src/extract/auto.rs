@@ -13,7 +13,7 @@ use super::{
 use crate::event::{Body, End, Evidence, Exit, Outcome};
 
 /// Lines of text that may stand before the first record: what a client prints while it starts.
-const PREAMBLE: u32 = 8;
+pub const PREAMBLE: u32 = 8;
 
 /// Where a record of a client that starts may stand in a text that goes on.
 static RECORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n{\"type\":\""));

@@ -20,8 +20,8 @@ pub struct Whole {
 }
 
 enum State {
-    /// Nothing but blank lines so far.
-    Start,
+    /// Nothing but blank lines so far, and so many of text.
+    Start(u32),
     Held(Held),
     /// A session: what it says of its end.
     Read(&'static str, End),
@@ -59,7 +59,7 @@ struct Keys<'a> {
 
 impl Whole {
     pub fn new(other: Box<dyn Decoder>) -> Whole {
-        Whole { other, state: State::Start }
+        Whole { other, state: State::Start(0) }
     }
 
     /// What was held back goes to the other decoder, from where it stood.
@@ -105,7 +105,7 @@ impl Decoder for Whole {
 
     fn cap(&self) -> usize {
         match self.state {
-            State::Start | State::Held(_) => JSON_CAP,
+            State::Start(_) | State::Held(_) => JSON_CAP,
             _ => self.other.cap(),
         }
     }
@@ -114,8 +114,15 @@ impl Decoder for Whole {
         match &mut self.state {
             State::Other => return self.other.line(line, sink),
             State::Read(..) => return,
-            State::Start if line.trim_ascii().is_empty() => return self.other.line(line, sink),
-            State::Start => {
+            State::Start(_) if line.trim_ascii().is_empty() => return self.other.line(line, sink),
+            State::Start(lines) if !matches!(line.trim_ascii_start()[0], b'{' | b'[') => {
+                *lines += 1;
+                if *lines == auto::PREAMBLE {
+                    self.state = State::Other;
+                }
+                return self.other.line(line, sink);
+            }
+            State::Start(_) => {
                 let line_at = sink.at();
                 let held = Held {
                     bytes: Vec::new(),
