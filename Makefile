@@ -1,9 +1,9 @@
-# make demo · make check · make install PREFIX=… · make completions · make deb · make bench · make bench-deliveries · make bench-states · make bench-switches · make bench-tools
+# make demo · make check · make install PREFIX=… · make completions · make deb · make bench · make bench-deliveries · make bench-states · make bench-switches · make bench-tools · make fuzz FUZZ_SECONDS=…
 PROGRAMS = orch-enqueue orch-assign orch-ctx orch-extract orch-feedback orch-wrap orch-ls orch-ctl
 PREFIX = /usr/local
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-SHELL_FILES = .ci/run .ci/clients examples/*.sh examples/captures/*.sh
+SHELL_FILES = .ci/run .ci/clients examples/*.sh examples/captures/*.sh fuzz/rustc
 
 # Where the C library can be linked statically, a program starts in less than half the time.
 ifneq (,$(and $(findstring linux-gnu,$(HOST)),$(wildcard /usr/lib/*/libc.a /usr/lib64/libc.a /usr/lib/libc.a)))
@@ -17,7 +17,7 @@ RELEASE = $(TARGET)/release
 CARGO_RELEASE = cargo build --locked --release
 endif
 
-.PHONY: build demo check completions install deb bench bench-switches bench-deliveries bench-states bench-tools
+.PHONY: build demo check completions install deb bench bench-switches bench-deliveries bench-states bench-tools fuzz
 .DEFAULT_GOAL = build
 
 build:
@@ -99,3 +99,17 @@ bench-states:
 bench-tools:
 	cargo test --locked --test tests tools::table -- --ignored --exact
 	@head -20 examples/bench/TOOLS.md
+
+# Every decoder by libFuzzer, each so many seconds on one core; finds are left in fuzz/artifacts.
+# The stable compiler will do: only orch itself is watched (fuzz/rustc).
+FUZZ_SECONDS = 60
+FUZZ_TARGETS = auto text claude codex gemini opencode pi sweagent aider markdown hook tty script asciicast render
+fuzz:
+	@examples/needs.sh cargo c++
+	cd fuzz && RUSTC_WRAPPER=$(abspath fuzz/rustc) RUSTFLAGS='--cfg fuzzing' CARGO_TARGET_DIR=$(abspath $(TARGET))/fuzz cargo build --release
+	@for t in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/corpus/$$t fuzz/artifacts && \
+	  $(abspath $(TARGET))/fuzz/release/$$t fuzz/corpus/$$t fuzz/seeds/$$t -max_total_time=$(FUZZ_SECONDS) -max_len=400 -timeout=5 \
+	    -artifact_prefix=fuzz/artifacts/$$t- -print_final_stats=1 -verbosity=0 2>fuzz/corpus/$$t.log || { tail -n 40 fuzz/corpus/$$t.log; exit 1; }; \
+	  printf '%s %s\n' $$t "$$(grep -a number_of_executed_units fuzz/corpus/$$t.log)"; \
+	done

@@ -18,7 +18,7 @@ const BUFFER: usize = 256 << 10;
 #[derive(Parser)]
 #[command(name = env!("CARGO_BIN_NAME"))]
 struct Args {
-    /// How the input is to be read: auto, text, claude, codex, gemini, opencode, hook, tty
+    /// How the input is to be read: auto, text, claude, codex, gemini, opencode, pi, sweagent, aider, markdown, hook, tty, script, asciicast
     #[arg(long, default_value = "auto", hide_default_value = true)]
     format: Format,
 

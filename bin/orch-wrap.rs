@@ -27,7 +27,7 @@ struct Args {
     /// Read what the command prints as this provider's
     #[arg(long)]
     provider: Option<String>,
-    /// Read what the command prints as: text, claude, codex, gemini, opencode
+    /// Read what the command prints as: text, claude, codex, gemini, opencode, pi
     #[arg(long, conflicts_with = "provider", value_parser = record)]
     format: Option<Format>,
     /// End it after this long: TERM, then KILL, the whole group
@@ -137,8 +137,8 @@ fn profile(config: &Config, args: &Args, started: &Started) -> anyhow::Result<Pr
 /// What a command can print; hooks print nothing, and a wrapped command's format is never guessed.
 fn record(s: &str) -> Result<Format, String> {
     match s {
-        "text" | "claude" | "codex" | "gemini" | "opencode" => s.parse(),
-        _ => Err("one of text, claude, codex, gemini, opencode".to_owned()),
+        "text" | "claude" | "codex" | "gemini" | "opencode" | "pi" => s.parse(),
+        _ => Err("one of text, claude, codex, gemini, opencode, pi".to_owned()),
     }
 }
 

@@ -61,7 +61,7 @@ pub enum Outcome {
 /// Where in the input an event was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// The decoder's name: `text`, `claude`, `codex`, `gemini`, `opencode`, `hook`, `tty`.
+    /// The decoder's name, as `--format` spells it.
     pub format: String,
     /// 1-based line.
     pub line: u64,

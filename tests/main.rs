@@ -5,6 +5,7 @@ mod clients; // what the real Claude Code and Codex say and do, headless
 mod delivery; // a task comes into the right pane, directory and branch, or not at all
 mod examples; // the demo, the examples, and the command lines that the documents show
 mod extract; // what real clients and tools print, and the events that come of it
+mod formats; // recordings, transcripts and screens of all kinds, and that no input is too odd
 mod hooks; // the hooks of agents: put in, called by the real clients, read
 mod hostile; // forged events, names that are code, secrets
 mod layers; // the directions in which the sources depend on each other

@@ -1,23 +1,42 @@
 //! `--format auto`: decides from the first lines, and trusts less after it has left a format.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde::Deserialize;
 
 use super::decoder::{Decoder, JSON_CAP, Sink, TEXT_CAP, lenient, parse};
 use super::{
-    claude::Claude, codex::Codex, gemini::Gemini, hook::Hook, opencode::Opencode, text::Text,
+    aider::Aider, cast::Cast, claude::Claude, codex::Codex, gemini::Gemini, hook::Hook, markdown,
+    markdown::Markdown, opencode::Opencode, pi::Pi, text::Text,
 };
-use crate::event::{End, Evidence, Exit, Outcome};
+use crate::event::{Body, End, Evidence, Exit, Outcome};
 
 /// Lines of text that may stand before the first record: what a client prints while it starts.
-const PREAMBLE: u32 = 8;
+pub const PREAMBLE: u32 = 8;
+
+/// Where a record of a client that starts may stand in a text that goes on.
+static RECORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n{\"type\":\""));
+/// Lines that look like one and are none, after which no more are looked at.
+const PATIENCE: u32 = 256;
 
 #[derive(Default)]
 pub struct Auto {
     text: Text,
-    json: Option<Box<dyn Decoder>>,
+    found: Option<Found>,
     seen: u32,
+    /// Lines that were no opening record.
+    tried: u32,
     /// The input was a JSON format and then was not: with the end that it had by then.
     left: Option<Option<End>>,
+    /// The format began after so much text that its records are no more than words.
+    late: bool,
+}
+
+struct Found {
+    decoder: Box<dyn Decoder>,
+    /// Its records are objects, one a line; other lines are not its own.
+    records: bool,
 }
 
 #[derive(Deserialize)]
@@ -25,11 +44,34 @@ struct Head {
     #[serde(default, rename = "type", deserialize_with = "lenient")]
     kind: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
+    subtype: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    cwd: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     hook_event_name: Option<String>,
     #[serde(default, alias = "sessionId", deserialize_with = "lenient")]
     session_id: Option<String>,
     #[serde(default, rename = "sessionID", deserialize_with = "lenient")]
     opencode: Option<String>,
+    /// An early rollout begins with these.
+    #[serde(default, deserialize_with = "present")]
+    instructions: bool,
+    /// What early clients wrapped their messages in.
+    #[serde(default, deserialize_with = "lenient")]
+    msg: Option<Message>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default, rename = "type", deserialize_with = "lenient")]
+    kind: Option<String>,
+}
+
+/// The key is there, whatever its value.
+fn present<'de, D: serde::Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
+    serde::de::IgnoredAny::deserialize(d).map(|_| true)
 }
 
 impl Decoder for Auto {
@@ -38,31 +80,34 @@ impl Decoder for Auto {
     }
 
     fn cap(&self) -> usize {
-        if self.json.is_some() || self.seen < PREAMBLE { JSON_CAP } else { TEXT_CAP }
+        match &self.found {
+            Some(found) => found.decoder.cap(),
+            None if self.seen < PREAMBLE => JSON_CAP,
+            None => TEXT_CAP,
+        }
     }
 
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
         let blank = line.trim_ascii().is_empty();
         let object = line.trim_ascii_start().first() == Some(&b'{');
-        if self.json.is_none() && !blank && self.seen < PREAMBLE {
-            self.seen += 1;
-            if object {
-                self.json = sniff(line);
-            }
+        if self.found.is_none() && !blank {
+            self.look(line, object, sink);
         }
-        let Some(json) = &mut self.json else {
+        let Some(found) = &mut self.found else {
             self.text.line(line, sink);
             return;
         };
-        if !object && !blank && self.left.is_none() && json.name() != "hook" {
-            self.left = Some(json.end(None));
+        let decoder = &mut found.decoder;
+        if self.late || self.left.is_some() {
+            sink.set_ceiling(Evidence::Pattern);
         }
-        if object || json.name() == "hook" {
-            if self.left.is_some() {
-                sink.set_ceiling(Evidence::Pattern);
-            }
-            sink.set_format(json.name());
-            json.line(line, sink);
+        if found.records && !object && !blank && self.left.is_none() {
+            self.left = Some(decoder.end(None));
+            sink.put(Body::Note { text: format!("no more {}: text from here on", decoder.name()) });
+        }
+        if object || !found.records {
+            sink.set_format(decoder.name());
+            decoder.line(line, sink);
         } else {
             sink.set_format(self.text.name());
             self.text.line(line, sink);
@@ -70,31 +115,73 @@ impl Decoder for Auto {
     }
 
     fn block(&mut self, block: &[u8], sink: &mut Sink<'_>) -> Option<(u64, usize)> {
-        match self.json {
-            None if self.seen >= PREAMBLE => self.text.block(block, sink),
-            _ => None,
+        if self.found.is_some() || self.seen < PREAMBLE {
+            return None;
         }
+        if self.tried >= PATIENCE {
+            return self.text.block(block, sink);
+        }
+        if block.starts_with(&RECORD.needle()[1..]) {
+            return None;
+        }
+        let end = RECORD.find(block).map_or(block.len(), |at| at + 1);
+        self.text.block(&block[..end], sink)
     }
 
     fn close(&mut self, sink: &mut Sink<'_>) {
         self.text.close(sink);
-        if let Some(json) = &mut self.json {
-            sink.set_format(json.name());
-            json.close(sink);
+        if let Some(found) = &mut self.found {
+            sink.set_format(found.decoder.name());
+            if self.late || self.left.is_some() {
+                sink.set_ceiling(Evidence::Pattern);
+            }
+            found.decoder.close(sink);
         }
     }
 
     fn end(&self, exit: Option<Exit>) -> Option<End> {
-        let Some(json) = &self.json else { return self.text.end(exit) };
-        let Some(kept) = &self.left else { return json.end(exit) };
+        let Some(found) = &self.found else { return self.text.end(exit) };
+        let weak = |end: End| End { evidence: end.evidence.min(Evidence::Pattern), ..end };
+        let said = |end: &End| end.outcome != Outcome::Unknown;
+        let Some(kept) = &self.left else {
+            let end = found.decoder.end(exit);
+            if !self.late {
+                return end;
+            }
+            // What stood before the records may be of any other program.
+            return end.map(weak).filter(said).or(self.text.end(exit));
+        };
+        if self.late {
+            let text = self.text.end(exit);
+            return text.filter(said).or(found.decoder.end(None).map(weak));
+        }
         let kept = kept.clone().filter(|end| end.evidence == Evidence::Protocol);
-        let later = json.end(None).map(|mut end| {
-            end.evidence = end.evidence.min(Evidence::Pattern);
-            end
-        });
-        let later = later.filter(|end| end.outcome != Outcome::Unknown);
+        let later = found.decoder.end(None).map(weak).filter(said);
         // The strongest decides; among equals the later one.
         [later, self.text.end(exit), kept].into_iter().flatten().max_by_key(|end| end.evidence)
+    }
+}
+
+impl Auto {
+    /// Looks for the beginning of a format: any within the first lines, later only what a client
+    /// writes first.
+    fn look(&mut self, line: &[u8], object: bool, sink: &mut Sink<'_>) {
+        let first = self.seen < PREAMBLE;
+        self.found = if first {
+            self.seen += 1;
+            sniff(line, object)
+        } else if self.tried < PATIENCE && line.starts_with(&RECORD.needle()[1..]) {
+            self.tried += 1;
+            self.late = true;
+            opening(line)
+        } else {
+            None
+        };
+        self.late &= self.found.is_some();
+        if let Some(found) = self.found.as_ref().filter(|_| !first || self.seen > 1) {
+            let name = found.decoder.name();
+            sink.put(Body::Note { text: format!("{name} from here on") });
+        }
     }
 }
 
@@ -117,25 +204,72 @@ pub fn is_screen(bytes: &[u8]) -> Option<bool> {
     }
 }
 
-/// The decoder of the format that this record belongs to.
-fn sniff(line: &[u8]) -> Option<Box<dyn Decoder>> {
-    let head: Head = parse(String::from_utf8_lossy(line).as_bytes())?;
+fn records(decoder: impl Decoder + 'static) -> Option<Found> {
+    Some(Found { decoder: Box::new(decoder), records: true })
+}
+
+/// A format whose every line is its own.
+fn lines(decoder: impl Decoder + 'static) -> Option<Found> {
+    Some(Found { decoder: Box::new(decoder), records: false })
+}
+
+/// A record of some client, on however many lines.
+pub fn is_record(text: &[u8]) -> bool {
+    sniff(text, true).is_some()
+}
+
+/// The format that this line belongs to.
+fn sniff(line: &[u8], object: bool) -> Option<Found> {
+    let text = String::from_utf8_lossy(line);
+    if !object {
+        return match () {
+            _ if Aider::is_head(&text) => lines(Aider::default()),
+            _ if markdown::role(&text).is_some() => lines(Markdown::default()),
+            _ => None,
+        };
+    }
+    if Cast::is_head(&text) {
+        return lines(Cast::default());
+    }
+    let head: Head = parse(text.as_bytes())?;
     if head.hook_event_name.is_some() {
-        return Some(Box::new(Hook::default()));
+        return lines(Hook::default());
+    }
+    if head.kind.is_none()
+        && (head.instructions || head.msg.as_ref().is_some_and(|m| m.kind.is_some()))
+    {
+        return records(Codex::default());
     }
     match head.kind.as_deref()? {
-        "agent-turn-complete" => Some(Box::new(Hook::default())),
-        "thread.started" | "turn.started" | "session_meta" => Some(Box::new(Codex::default())),
-        "init" if head.session_id.is_some() => Some(Box::new(Gemini::default())),
-        "step_start" | "error" if head.opencode.is_some() => Some(Box::new(Opencode::default())),
+        "agent-turn-complete" => lines(Hook::default()),
+        "turn.started" | "session_meta" => records(Codex::default()),
+        "error" if head.opencode.is_some() => records(Opencode::default()),
         // Both are how a transcript opens.
-        "file-history-snapshot" | "summary" => Some(Box::new(Claude::default())),
+        "file-history-snapshot" | "summary" => records(Claude::default()),
         "system" | "assistant" | "user" | "result" | "progress" | "queue-operation"
-        | "stream_event"
+        | "stream_event" | "attachment" | "rate_limit_event"
             if head.session_id.is_some() =>
         {
-            Some(Box::new(Claude::default()))
+            records(Claude::default())
         }
+        _ => opened(&head),
+    }
+}
+
+/// The client that starts with this record.
+fn opening(line: &[u8]) -> Option<Found> {
+    opened(&parse(String::from_utf8_lossy(line).as_bytes())?)
+}
+
+fn opened(head: &Head) -> Option<Found> {
+    match head.kind.as_deref()? {
+        "system" if head.session_id.is_some() && head.subtype.as_deref() == Some("init") => {
+            records(Claude::default())
+        }
+        "thread.started" => records(Codex::default()),
+        "init" if head.session_id.is_some() => records(Gemini::default()),
+        "step_start" if head.opencode.is_some() => records(Opencode::default()),
+        "session" if head.id.is_some() && head.cwd.is_some() => records(Pi::default()),
         _ => None,
     }
 }

@@ -286,6 +286,11 @@ impl Claude {
                 Scanner::default().whole(&words, sink);
             }
             "BashOutput" | "TaskOutput" => Scanner::default().whole(&words, sink),
+            // what a command in the background printed, read as a file
+            "Read" if is_task_output(&call.object) => {
+                let rows: Vec<&str> = words.lines().map(unnumbered).collect();
+                Scanner::default().whole(&rows.join("\n"), sink);
+            }
             "Write" | "Edit" | "MultiEdit" | "NotebookEdit" if !failed => {
                 let added = detail.and_then(|d| d.kind.as_deref()) == Some("create")
                     || words.starts_with("File created");
@@ -459,6 +464,17 @@ impl Claude {
             _ => unknown("the transcript ends within a turn"),
         }
     }
+}
+
+/// The client keeps it under its own directory in `/tmp`.
+fn is_task_output(path: &str) -> bool {
+    path.contains("/claude") && path.contains("/tasks/") && path.ends_with(".output")
+}
+
+/// A row of a file without the number that the client puts before it.
+fn unnumbered(row: &str) -> &str {
+    let rest = row.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
+    rest.strip_prefix('→').unwrap_or(row)
 }
 
 fn asks(tool: &str) -> bool {

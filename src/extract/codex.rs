@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::codex_old::{self, Old};
 use super::decoder::{Decoder, Sink, lenient, parse};
 use super::ending::{by_exit, judge, protocol};
 use super::rollout::Rollout;
@@ -18,6 +19,7 @@ pub struct Codex {
     /// The error told last, and its `seq`: `turn.failed` repeats it.
     told: Option<(String, u64)>,
     rollout: Option<Rollout>,
+    old: Option<Old>,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +114,10 @@ impl Decoder for Codex {
             self.rollout.get_or_insert_default().record(text, sink);
             return;
         }
+        if codex_old::is_record(text) {
+            self.old.get_or_insert_default().record(text, sink);
+            return;
+        }
         let Some(record) = parse::<Record>(text.as_bytes()) else {
             if !text.starts_with('{') {
                 self.stray = Some(phrase::first_line(text));
@@ -154,6 +160,9 @@ impl Decoder for Codex {
     fn end(&self, exit: Option<Exit>) -> Option<End> {
         if let Some(rollout) = &self.rollout {
             return Some(rollout.end(exit));
+        }
+        if let Some(old) = self.old.as_ref().filter(|_| self.end.is_none()) {
+            return Some(old.end(exit));
         }
         if let Some(end) = &self.end {
             return Some(end.clone());

@@ -1,29 +1,43 @@
 //! What a session said, as events: bytes in, events out, no clock and no I/O.
 
+mod aider;
 mod auto;
+mod cast;
 mod claude;
+mod client;
 mod codex;
+mod codex_old;
 mod decoder;
 mod ending;
 mod examples;
 mod fence;
 mod filter;
 mod gemini;
+mod gemini_chat;
 mod hook;
+mod json;
 mod limit;
 mod line;
+mod markdown;
 mod opencode;
+mod opencode_export;
 mod phrase;
+mod pi;
 mod plain;
 mod prefix;
+mod prompt;
 mod render;
 mod rollout;
 mod rules;
 mod scan;
+mod script;
+mod story;
+mod sweagent;
 mod tail;
 mod text;
 mod tty;
 mod walk;
+mod whole;
 
 use std::str::FromStr;
 
@@ -33,6 +47,7 @@ use crate::event::{Body, Event, Exit};
 use decoder::{Decoder, Place, Sink};
 use line::Lines;
 pub use rules::extend;
+use script::Script;
 use tty::Tty;
 
 /// How the input is to be read.
@@ -44,20 +59,32 @@ pub enum Format {
     Codex,
     Gemini,
     Opencode,
+    Pi,
+    Sweagent,
+    Aider,
+    Markdown,
     Hook,
     Tty,
+    Script,
+    Asciicast,
 }
 
 impl Format {
-    pub const ALL: [Format; 8] = [
+    pub const ALL: [Format; 14] = [
         Format::Auto,
         Format::Text,
         Format::Claude,
         Format::Codex,
         Format::Gemini,
         Format::Opencode,
+        Format::Pi,
+        Format::Sweagent,
+        Format::Aider,
+        Format::Markdown,
         Format::Hook,
         Format::Tty,
+        Format::Script,
+        Format::Asciicast,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -68,8 +95,14 @@ impl Format {
             Format::Codex => "codex",
             Format::Gemini => "gemini",
             Format::Opencode => "opencode",
+            Format::Pi => "pi",
+            Format::Sweagent => "sweagent",
+            Format::Aider => "aider",
+            Format::Markdown => "markdown",
             Format::Hook => "hook",
             Format::Tty => "tty",
+            Format::Script => "script",
+            Format::Asciicast => "asciicast",
         }
     }
 
@@ -77,15 +110,26 @@ impl Format {
         let decoder: Box<dyn Decoder> = match self {
             Format::Auto => return Input::Unread(Vec::new()),
             Format::Tty => return Input::Tty(Box::default()),
+            Format::Script => return Input::Script(Box::default()),
             Format::Text => Box::new(text::Text::default()),
-            Format::Claude => Box::new(claude::Claude::default()),
+            Format::Claude => whole(claude::Claude::default()),
             Format::Codex => Box::new(codex::Codex::default()),
-            Format::Gemini => Box::new(gemini::Gemini::default()),
-            Format::Opencode => Box::new(opencode::Opencode::default()),
+            Format::Gemini => whole(gemini::Gemini::default()),
+            Format::Opencode => whole(opencode::Opencode::default()),
+            Format::Pi => Box::new(pi::Pi::default()),
+            Format::Sweagent => whole(text::Text::default()),
+            Format::Aider => Box::new(aider::Aider::default()),
+            Format::Markdown => Box::new(markdown::Markdown::default()),
             Format::Hook => Box::new(hook::Hook::default()),
+            Format::Asciicast => Box::new(cast::Cast::default()),
         };
         Input::lines(decoder)
     }
+}
+
+/// For formats that also come as one JSON value.
+fn whole(other: impl Decoder + 'static) -> Box<dyn Decoder> {
+    Box::new(whole::Whole::new(Box::new(other)))
 }
 
 impl FromStr for Format {
@@ -107,6 +151,7 @@ enum Input {
     Unread(Vec<u8>),
     Lines(Lines, Box<dyn Decoder>),
     Tty(Box<Tty>),
+    Script(Box<Script>),
 }
 
 impl Input {
@@ -119,6 +164,7 @@ impl Input {
             Input::Unread(_) => "text",
             Input::Lines(_, decoder) => decoder.name(),
             Input::Tty(_) => "tty",
+            Input::Script(_) => "script",
         }
     }
 }
@@ -142,11 +188,12 @@ impl Extractor {
         match input {
             Input::Unread(held) => {
                 held.extend_from_slice(bytes);
-                if let Some(screen) = auto::is_screen(held) {
-                    self.decide(screen, out);
+                if let Some(input) = beginning(held) {
+                    self.decide(input, out);
                 }
             }
             Input::Tty(tty) => tty.push(bytes, &mut Sink::new(out, seq, place)),
+            Input::Script(script) => script.push(bytes, &mut Sink::new(out, seq, place)),
             Input::Lines(lines, decoder) => {
                 let mut rest = bytes;
                 while !rest.is_empty() {
@@ -165,7 +212,7 @@ impl Extractor {
     /// (none for `Format::Hook`). `exit` is how the process that wrote the input ended.
     pub fn finish(mut self, exit: Option<Exit>, out: &mut Vec<Event>) {
         if matches!(self.input, Input::Unread(_)) {
-            self.decide(false, out);
+            self.decide(whole_auto(), out);
         }
         let Extractor { mut input, mut seq, mut place } = self;
         if let Input::Lines(lines, _) = &input {
@@ -189,22 +236,36 @@ impl Extractor {
                 tty.close(&mut sink);
                 Some(tty.end(exit))
             }
+            Input::Script(script) => {
+                script.close(&mut sink);
+                Some(script.end(exit))
+            }
         };
         if let Some(end) = end {
             sink.put(Body::task(end));
         }
     }
 
-    fn decide(&mut self, screen: bool, out: &mut Vec<Event>) {
-        let next = match screen {
-            true => Input::Tty(Box::default()),
-            false => Input::lines(Box::new(auto::Auto::default())),
-        };
+    fn decide(&mut self, next: Input, out: &mut Vec<Event>) {
         self.place.format = next.name();
         if let Input::Unread(held) = std::mem::replace(&mut self.input, next) {
             self.push(&held, out);
         }
     }
+}
+
+/// What `auto` makes of the first bytes; none where they are too few to tell.
+fn beginning(bytes: &[u8]) -> Option<Input> {
+    match (auto::is_screen(bytes), Script::is_start(bytes)) {
+        (Some(true), _) => Some(Input::Tty(Box::default())),
+        (_, Some(true)) => Some(Input::Script(Box::default())),
+        (Some(false), Some(false)) => Some(whole_auto()),
+        _ => None,
+    }
+}
+
+fn whole_auto() -> Input {
+    Input::lines(whole(auto::Auto::default()))
 }
 
 /// Hands a decoder its next block or line. Answers with the bytes taken, at least one.

@@ -303,7 +303,7 @@ impl Opencode {
 }
 
 /// How the client words a tool call that a person's answer or a rule kept from running.
-fn is_denial(words: &str) -> bool {
+pub(super) fn is_denial(words: &str) -> bool {
     words.starts_with("The user rejected permission")
         || words.starts_with("The user has specified a rule which prevents")
 }

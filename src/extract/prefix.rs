@@ -134,7 +134,11 @@ fn buildkit(row: &[u8]) -> usize {
     let whole = run(rest, |c| c.is_ascii_digit());
     let end = step + 1 + fraction(rest, whole);
     let timed = whole > 0 && end > step + 1 + whole;
-    if step > 1 && row[step] == b' ' && timed && row.get(end) == Some(&b' ') { end + 1 } else { 0 }
+    if step > 1 && row.get(step) == Some(&b' ') && timed && row.get(end) == Some(&b' ') {
+        end + 1
+    } else {
+        0
+    }
 }
 
 fn run(row: &[u8], fits: impl Fn(u8) -> bool) -> usize {

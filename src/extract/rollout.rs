@@ -190,7 +190,7 @@ impl Rollout {
 }
 
 /// `Exit code: 0` or `Process exited with code 0` among the first rows of an output.
-fn header_code(text: &str) -> Option<i64> {
+pub(super) fn header_code(text: &str) -> Option<i64> {
     text.lines().take(6).find_map(|row| {
         let rest = row
             .strip_prefix("Exit code: ")

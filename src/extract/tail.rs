@@ -45,11 +45,11 @@ impl Tail {
 
     /// The last lines of a text, of which so many stand before `end`. They are read when somebody asks.
     pub fn keep_last(&mut self, text: &[u8], end: u64) {
-        let text = text.strip_suffix(b"\n").unwrap_or(text);
         let (mut rest, mut lines, mut rows) = (text.len(), 0, 0);
         while rest > 0 && rows < ROWS {
-            let start = memrchr(b'\n', &text[..rest - 1]).map_or(0, |at| at + 1);
-            let line = &text[start..rest];
+            let stop = rest - usize::from(text[rest - 1] == b'\n');
+            let start = memrchr(b'\n', &text[..stop]).map_or(0, |at| at + 1);
+            let line = &text[start..stop];
             rows += usize::from(!line.trim_ascii().is_empty());
             lines += 1;
             rest = start;

@@ -4,10 +4,12 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::client::{self, Rest};
 use super::decoder::{Decoder, Sink, TEXT_CAP};
 use super::ending::{failed_exit, unknown};
 use super::fence::Fences;
 use super::prefix::strip;
+use super::prompt::{self, Prompt};
 use super::render::{Look, Mark, Rendered, look, unframe};
 use super::rules::{Rules, regex};
 use super::scan::{Claim, Scanner};
@@ -33,37 +35,7 @@ pub struct Text {
     limited: Option<(Resets, u64, String)>,
 }
 
-static MENU: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"(?i)^\W*(?:$|[>❯›]?\s*\d+[.)]\s|\(?(?:y|n|t|yes|no)[/)]|(?:yes|no)\b.{0,60}$|(?:esc|enter|tab|ctrl|shift|↑|↓|←|→|confirm|press|use arrow|arrow)\b.*)",
-    )
-});
-static ASK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"(?i)(?:\b(?:do you want|would you like|are you sure|do you trust|allow (?:this|the)|approve|proceed|continue|overwrite|may i|permission)\b.*\?|\ballow this action\b)",
-    )
-});
-static CHOICE: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"(?i)[\[(](?:y(?:es)?/n(?:o)?(?:/\S+)?)[\])]:?\s*[>?]?\s*$|\(y\)es/\(n\)o\b.{0,80}:?\s*$",
-    )
-});
-/// The foot of a dialog; its options may have rows of description.
-static FOOTER: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"(?i)\benter to (?:select|confirm|submit)\b.*\besc to (?:cancel|exit)\b|^\W*press enter to continue\W*$",
-    )
-});
-static OPTION: LazyLock<Regex> = LazyLock::new(|| regex(r"^\W*[1-9][.)]\s+\S"));
-static SHELL_PROMPT: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"^(?:\([\w.-]+\) )?(?:\[?[\w.-]+@[\w.-]+[: ].*[$#%]|[$#%❯>]|\S+[#$%])\s*$")
-});
 static WORKING: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\besc to (?:interrupt|cancel)\b"));
-static FINISHED: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"^\s*[^\w\s]\s+[A-Z][\w-]*ed for (?:\d+h )?(?:\d+m )?\d+s\b|^\W*Worked for (?:\d+h )?(?:\d+m )?\d+s\b",
-    )
-});
 static TROUBLE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"(?i)^\W{0,3}(?:\S{1,60}: ){0,3}(?:error|fatal|fatal error|panic|critical|exception|[\w.]+(?:Error|Exception))\b(?:\[\w+\])?:\s|\bcommand not found\s*$|\bNo such file or directory\s*$|\bPermission denied\b.{0,20}$|\bNo space left on device\s*$|\bnot found\s*$|\bLinter failed\b|^ERROR\b|\b(?:build|tests?|job|task|command|lint) failed\b",
@@ -100,8 +72,13 @@ impl Decoder for Text {
         if self.scanner.verdicts != before {
             self.tail.set_verdict(self.number);
         }
-        if let Some(text) = self.live_prompt() {
-            let seq = sink.put(Body::PermissionRequest { text: text.clone(), tool: None });
+        let rows: Vec<&String> = self.tail.rows().collect();
+        if let Some(asked) = prompt::live(&rows) {
+            let text = asked.text().to_string();
+            let seq = sink.put(match asked {
+                Prompt::Permission(text) => Body::PermissionRequest { text, tool: None },
+                Prompt::Question(text) => Body::Question { text },
+            });
             self.prompt = Some((text, seq));
         } else if let Some(text) = self.tail_limit() {
             let resets = limit::resets(&text);
@@ -209,7 +186,10 @@ impl Text {
 
     fn scan(&mut self, number: u64, row: &str, fenced: bool, sink: &mut Sink<'_>) {
         if fenced {
-            self.tail.mute(number);
+            // No more are remembered than rows are kept, and blank ones are not.
+            if !row.trim().is_empty() {
+                self.tail.mute(number);
+            }
             return;
         }
         let before = self.scanner.verdicts;
@@ -287,6 +267,12 @@ impl Text {
         if self.tail.rows().rev().take(8).any(|row| WORKING.is_match(row)) {
             return unknown("still at work when the input ended");
         }
+        match client::rest(self.tail.rows().rev()) {
+            Some(Rest::Failed(row)) => return pattern(Outcome::Failed, 0.6, row, Vec::new()),
+            Some(Rest::Interrupted) => return unknown("interrupted by the user"),
+            Some(Rest::Finished(row)) => return pattern(Outcome::Complete, 0.45, row, Vec::new()),
+            None => {}
+        }
         let strong = self.scanner.job.as_ref().or(self.scanner.verdict.as_ref());
         if let Some(claim) = strong {
             if let Some(trouble) = self.trouble_since(claim) {
@@ -341,9 +327,6 @@ impl Text {
             confidence,
             because: Vec::new(),
         };
-        if let Some(row) = find(&FINISHED, 10) {
-            return Some(claim(Outcome::Complete, 0.45, row));
-        }
         if let Some(row) = find(&TROUBLE, 10) {
             return Some(claim(Outcome::Failed, 0.4, row));
         }
@@ -352,32 +335,6 @@ impl Text {
             return Some(claim(Outcome::Failed, 0.2, words));
         }
         find(&DONE, 8).map(|row| claim(Outcome::Complete, 0.3, row))
-    }
-
-    /// A question with nothing but its own menu after it.
-    fn live_prompt(&self) -> Option<String> {
-        let rows: Vec<&String> = self.tail.rows().collect();
-        if let Some(at) = rows.iter().rposition(|row| FOOTER.is_match(row))
-            && rows[at + 1..].iter().all(|row| is_rule(row))
-        {
-            let asked = rows[..at].iter().rev().take(20).find(|r| r.trim_end().ends_with('?'));
-            return Some(asked.unwrap_or(&rows[at]).trim().to_string());
-        }
-        let mut options = 0;
-        for (i, row) in rows.iter().enumerate().rev().take(16) {
-            let asks = ASK.is_match(row) || row.trim_end().ends_with('?');
-            if CHOICE.is_match(row.trim_end()) || (asks && options > 1) {
-                let from = i.saturating_sub(usize::from(!ASK.is_match(row)));
-                let text = rows[from..=i].iter().map(|r| r.trim()).collect::<Vec<_>>().join("\n");
-                return Some(text);
-            }
-            if OPTION.is_match(row) {
-                options += 1;
-            } else if !MENU.is_match(row) && !is_rule(row) {
-                return None;
-            }
-        }
-        None
     }
 
     /// A limit near the end: it needs a word for the limit and one for its end, close together.
@@ -391,11 +348,6 @@ impl Text {
             rows[newer..=older].iter().rev().map(|r| r.trim()).collect::<Vec<_>>().join("\n");
         Some(text)
     }
-}
-
-/// Lines, boxes and empty prompts that a full-screen program draws.
-fn is_rule(row: &str) -> bool {
-    !row.chars().any(char::is_alphanumeric) || SHELL_PROMPT.is_match(row) && row.trim().len() <= 2
 }
 
 fn pattern(outcome: Outcome, confidence: f64, reason: String, because: Vec<u64>) -> End {

@@ -34,6 +34,10 @@ struct View {
     agent: Agent,
     line: u64,
     offset: u64,
+    /// The place is that of what carries these bytes.
+    carried: bool,
+    /// A program drew on it, not only wrote.
+    painted: bool,
 }
 
 /// What the agent says of itself (OSC 7501).
@@ -54,8 +58,27 @@ impl Tty {
         let view = &mut self.view;
         self.escapes.push(bytes, |token, length| {
             view.token(token, sink);
-            view.offset += length as u64;
+            if !view.carried {
+                view.offset += length as u64;
+            }
         });
+    }
+
+    /// Bytes that a recording's line carries: their place is that line's.
+    pub fn push_at(&mut self, bytes: &[u8], sink: &mut Sink<'_>) {
+        let (line, offset) = sink.at();
+        (self.view.line, self.view.offset, self.view.carried) = (line - 1, offset, true);
+        self.push(bytes, sink);
+    }
+
+    /// So many lines and bytes of the input were read, some by another.
+    pub fn skip(&mut self, lines: u64, bytes: u64) {
+        (self.view.line, self.view.offset) = (lines, bytes);
+    }
+
+    /// A full-screen program drew here.
+    pub fn is_painted(&self) -> bool {
+        self.view.painted || self.view.frames
     }
 
     pub fn close(&mut self, sink: &mut Sink<'_>) {
@@ -95,7 +118,7 @@ impl View {
             }
             Token::Control(c) => {
                 self.screen().control(c, at);
-                self.line += u64::from(c == b'\n');
+                self.line += u64::from(c == b'\n' && !self.carried);
             }
             Token::Escape(last) => self.screen().escape(last),
             Token::Csi { params, last: last @ (b'h' | b'l') } => {
@@ -111,7 +134,7 @@ impl View {
             Token::Osc(text) => self.mark(&String::from_utf8_lossy(text), sink),
             Token::Other => {}
         }
-        if self.frame.is_some_and(|from| self.offset - from > LONGEST_FRAME) {
+        if self.frame.is_some_and(|from| self.offset.saturating_sub(from) > LONGEST_FRAME) {
             self.end_frame(sink);
         }
         self.read(sink);
@@ -136,6 +159,7 @@ impl View {
                 let framed = self.frame.is_some();
                 self.screen().flush();
                 self.read(sink);
+                self.painted = true;
                 self.alternate = on.then(Screen::alternate);
                 if framed {
                     self.screen().begin_frame();

@@ -68,6 +68,13 @@ impl Walk {
             start = end + 1;
             number += 1;
         }
+        // A line of escapes alone, without its newline, leaves nothing to go through.
+        if number == 0 {
+            if want == Want::All {
+                show(&Line { bytes: b"", number, offset: 0 });
+            }
+            number = 1;
+        }
         number
     }
 

@@ -9,6 +9,8 @@ use unicode_width::UnicodeWidthChar;
 /// Rows that a cursor can come back to, and cells of a row.
 const HEIGHT: usize = 256;
 const WIDTH: usize = 16 << 10;
+/// No terminal is so wide: a cursor is sent no further than this, or as far as was written.
+const WIDEST: usize = 1024;
 /// Rows told on the alternate screen that are known again when they are drawn elsewhere.
 const REMEMBERED: usize = 512;
 
@@ -117,7 +119,13 @@ impl Screen {
                     self.col = (self.col + blanks).min(WIDTH);
                 }
             }
-            b'\n' | 0x0b | 0x0c => self.index(),
+            b'\n' | 0x0b | 0x0c => {
+                self.index();
+                // Lines that no terminal made have no carriage returns: their stairs would go on.
+                if self.col > WIDEST {
+                    self.col = 0;
+                }
+            }
             _ => {}
         }
         self.after_space = false;
@@ -148,11 +156,11 @@ impl Screen {
         match last {
             b'A' => self.go(self.row.saturating_sub(n), self.col),
             b'B' | b'e' => self.go(self.row + n, self.col),
-            b'C' | b'a' => self.col = (self.col + n).min(WIDTH),
+            b'C' | b'a' => self.col = self.column(self.col.saturating_add(n)),
             b'D' => self.col = self.col.saturating_sub(n),
             b'E' => self.go(self.row + n, 0),
             b'F' => self.go(self.row.saturating_sub(n), 0),
-            b'G' | b'`' => self.col = (n - 1).min(WIDTH),
+            b'G' | b'`' => self.col = self.column(n - 1),
             b'H' | b'f' => self.go(n - 1, second.unwrap_or(1).max(1) - 1),
             b'd' => self.go(n - 1, self.col),
             b'J' => self.erase_screen(first.unwrap_or(0), at),
@@ -220,7 +228,11 @@ impl Screen {
             self.settle();
             self.fold = 0;
         }
-        (self.row, self.col) = (row, col.min(WIDTH));
+        (self.row, self.col) = (row, self.column(col));
+    }
+
+    fn column(&self, col: usize) -> usize {
+        col.min(self.col.max(WIDEST))
     }
 
     fn index(&mut self) {

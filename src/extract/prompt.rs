@@ -1,0 +1,197 @@
+//! A question that waits for its answer: nothing but its own menu stands after it.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::rules::regex;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// To let something be done.
+    Permission(String),
+    Question(String),
+}
+
+impl Prompt {
+    pub fn text(&self) -> &str {
+        match self {
+            Prompt::Permission(text) | Prompt::Question(text) => text,
+        }
+    }
+}
+
+static MENU: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)^\W*(?:$|[>❯›]?\s*\d+[.)]\s|\(?(?:y|n|t|yes|no)[/)]|(?:yes|no)\b.{0,60}$|(?:esc|enter|tab|ctrl|shift|↑|↓|←|→|confirm|press|use arrow|arrow)\b.*)",
+    )
+});
+static ASK: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)(?:\b(?:do you want|would you like|are you sure|do you trust|allow (?:this|the)|approve|proceed|continue|overwrite|may i|permission)\b.*\?|\ballow (?:this action|execution|once)\b)",
+    )
+});
+static CHOICE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)[\[(](?:y(?:es)?/n(?:o)?(?:/\S+)?)[\])]:?\s*[>?]?\s*$|\(y\)es/\(n\)o\b.{0,80}:?\s*$",
+    )
+});
+/// The foot of a dialog; its options may have rows of description.
+static FOOTER: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)\benter to (?:select|confirm|submit)\b.*\besc to (?:cancel|exit|go back)\b|^\W*press enter to continue\W*$|^\W*esc to (?:cancel|exit|reject)\b",
+    )
+});
+static OPTION: LazyLock<Regex> = LazyLock::new(|| regex(r"^\W*([1-9])[.)]\s+\S"));
+/// How far a dialog reaches up, in rows that are not blank.
+const TALLEST: usize = 24;
+
+/// The question that stands open at the end of these rows.
+pub fn live(rows: &[&String]) -> Option<Prompt> {
+    by_footer(rows).or_else(|| by_menu(rows))
+}
+
+fn by_footer(rows: &[&String]) -> Option<Prompt> {
+    let (at, foot) = footer(rows)?;
+    if !rows[foot..].iter().all(|row| is_rule(row)) {
+        return None;
+    }
+    let above = &rows[at.saturating_sub(TALLEST)..at];
+    let options = above.iter().filter(|row| OPTION.is_match(row)).count();
+    let asked = above.iter().rev().find(|row| asks(row) && !OPTION.is_match(row));
+    let text = asked.map_or(rows[at].trim(), |row| row.trim());
+    // The foot alone may be any program's; with its options it is a dialog's.
+    if options < 2 && asked.is_none() && !rows[at].to_lowercase().contains("press enter") {
+        return None;
+    }
+    let whole = rows[at..foot].iter().map(|r| r.as_str()).collect::<Vec<_>>().join(" ");
+    let picks = whole.to_lowercase().contains("enter to select");
+    Some(kind(text.to_string(), picks))
+}
+
+/// The row of a dialog's foot, which a narrow screen folds, and the first row behind it.
+fn footer(rows: &[&String]) -> Option<(usize, usize)> {
+    (0..rows.len()).rev().take(6).find_map(|at| {
+        if FOOTER.is_match(rows[at]) {
+            return Some((at, at + 1));
+        }
+        let next = rows.get(at + 1)?;
+        let both = format!("{} {}", rows[at].trim_end(), next.trim());
+        FOOTER.is_match(&both).then_some((at, at + 2))
+    })
+}
+
+fn by_menu(rows: &[&String]) -> Option<Prompt> {
+    let mut options = 0;
+    let mut below = None;
+    for (i, row) in rows.iter().enumerate().rev().take(TALLEST) {
+        if is_shell(row) {
+            return None;
+        }
+        let choice = CHOICE.is_match(row.trim_end());
+        if choice || (asks(row) && options > 1 && !OPTION.is_match(row)) {
+            let from = i.saturating_sub(usize::from(!ASK.is_match(row)));
+            let text = rows[from..=i].iter().map(|r| r.trim()).collect::<Vec<_>>().join("\n");
+            return Some(kind(text, false));
+        }
+        if let Some(n) = number(row) {
+            options += 1;
+            below = Some(n);
+        } else if !MENU.is_match(row) && !is_rule(row) && !is_folded(&rows[..=i], below) {
+            return None;
+        }
+    }
+    None
+}
+
+/// The last of these rows goes on with an option that was too long for the screen; `below` is the
+/// number of the option under it.
+fn is_folded(rows: &[&String], below: Option<u32>) -> bool {
+    let Some((row, above)) = rows.split_last() else { return false };
+    let text = row.trim_start();
+    let goes_on = text.starts_with(|c: char| c.is_lowercase() || "(/`'\"".contains(c))
+        || row.len() - text.len() > 4;
+    let number = match above {
+        [.., option] if number(option).is_some() => number(option),
+        // folded twice
+        [.., option, row] if !MENU.is_match(row) => number(option),
+        _ => None,
+    };
+    match (number, below) {
+        (Some(above), Some(below)) => above + 1 == below,
+        (Some(above), None) => above > 1 && goes_on,
+        _ => false,
+    }
+}
+
+fn number(row: &str) -> Option<u32> {
+    OPTION.captures(row)?[1].parse().ok()
+}
+
+fn asks(row: &str) -> bool {
+    ASK.is_match(row) || row.trim_end().ends_with('?')
+}
+
+fn kind(text: String, picks: bool) -> Prompt {
+    if picks || !(ASK.is_match(&text) || CHOICE.is_match(&text)) {
+        Prompt::Question(text)
+    } else {
+        Prompt::Permission(text)
+    }
+}
+
+/// Lines, boxes and empty prompts that a full-screen program draws.
+fn is_rule(row: &str) -> bool {
+    !row.chars().any(char::is_alphanumeric) && !is_shell(row)
+}
+
+/// The prompt of a shell: the program that asked is gone.
+fn is_shell(row: &str) -> bool {
+    matches!(row.trim(), "$" | "%" | "#")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Prompt, live};
+
+    fn ask(screen: &str) -> Option<Prompt> {
+        let rows: Vec<String> =
+            screen.lines().filter(|r| !r.trim().is_empty()).map(str::to_string).collect();
+        live(&rows.iter().collect::<Vec<_>>())
+    }
+
+    fn permission(text: &str) -> Option<Prompt> {
+        Some(Prompt::Permission(text.into()))
+    }
+
+    #[test]
+    fn an_option_may_be_folded() {
+        let claude = " Bash command\n\n   rm -r old\n\n Do you want to proceed?\n ❯ 1. Yes\n   2. Yes, and don't ask again for rm commands in\n      /home/me/a/long/path\n   3. No, and tell Claude what to do\n      differently (esc)\n\n";
+        assert!(matches!(ask(claude), Some(Prompt::Permission(_))));
+        let foot = format!("{claude} Esc to cancel · Tab to amend\n");
+        assert_eq!(ask(&foot), permission("Do you want to proceed?"));
+        let codex = "  Would you like to run the following command?\n\n  $ git push\n\n› 1. Yes, proceed (y)\n  2. Yes, and don't ask again for commands that\n     start with `git push` (p)\n  3. No, and tell Codex what to do differently\n     (esc)\n\n  Press enter to confirm or esc to\n  cancel\n";
+        assert_eq!(ask(codex), permission("Would you like to run the following command?"));
+    }
+
+    #[test]
+    fn a_question_is_told_from_a_permission() {
+        let screen = "☐ Database\nWhich database?\n❯ 1. SQLite\n     A file.\n  2. PostgreSQL\n     A server.\nEnter to select · ↑/↓ to navigate · Esc to cancel\n";
+        assert_eq!(ask(screen), Some(Prompt::Question("Which database?".into())));
+        assert_eq!(ask("Overwrite a? [y/N] "), permission("Overwrite a? [y/N]"));
+    }
+
+    #[test]
+    fn what_was_answered_or_quoted_is_no_prompt() {
+        let menu = "Do you want to proceed?\n❯ 1. Yes\n  2. No\n";
+        for after in
+            ["● Done.\n", "Esc to cancel\nDone with it.\n", "$ \n", "> go on\n  then more\n"]
+        {
+            assert_eq!(ask(&format!("{menu}{after}")), None, "{after}");
+        }
+        assert_eq!(ask("Overwrite a? [y/N] y\n"), None);
+        assert_eq!(ask("1. Yes\n2. No\n"), None);
+        assert_eq!(ask("What now?\nnothing\n"), None);
+    }
+}
