@@ -94,7 +94,9 @@ fn opening(row: &str, sink: &Sink<'_>) -> Option<Open> {
     let mark = text.chars().next().filter(|c| matches!(c, '`' | '~'))?;
     let length = text.chars().take_while(|c| *c == mark).count();
     let info = text[length..].trim();
-    if length < 3 || !(info.is_empty() || is_info(info)) {
+    // Compilers underline with tildes, and test runners draw rules of them.
+    let drawn = mark == '~' && (length > 5 || (info.is_empty() && row.len() > text.len()));
+    if length < 3 || drawn || !(info.is_empty() || is_info(info)) {
         return None;
     }
     let language = info.split([' ', ',', '{', ':']).next().filter(|l| !l.is_empty());

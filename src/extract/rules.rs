@@ -107,6 +107,7 @@ pub enum Step {
     Tap,
     TapPlan,
     CargoRun,
+    Files,
 }
 
 /// A rule as its file has it.

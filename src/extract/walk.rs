@@ -96,7 +96,7 @@ fn overwritten(filter: &Filter, text: &[u8], hits: &mut Vec<usize>) {
         let row = &rest[..memchr(b'\n', &rest[..next]).unwrap_or(next)];
         // What the next carriage return goes over is not seen.
         let over = row.len() == next && rest.get(next) == Some(&b'\r');
-        if (!over || rest.get(next + 1) == Some(&b'\n')) && filter.edges(row, true) {
+        if (!over || rest.get(next + 1).is_none_or(|c| *c == b'\n')) && filter.edges(row, true) {
             hits.push(at);
         }
     }

@@ -114,6 +114,10 @@ impl Diagnostics {
             if rule.when.is_some() && found.file.is_none() {
                 return None;
             }
+            // Nothing but frames of the language or of packages: no place to go to.
+            if rule.when.is_some() && found.file.as_deref().is_some_and(library) {
+                (found.file, found.line, found.column) = (None, None, None);
+            }
             if found.message.is_empty() {
                 found.message = match &rule.message {
                     Some(template) => fill(template, c),
@@ -145,13 +149,15 @@ impl Diagnostics {
         };
         let waits = rule.kind == Kind::Error;
         let mut next = Context { found, place, margin, row: number, reach: rule.reach, waits };
-        let earlier = self.contexts[i].take();
-        if let Some(earlier) = earlier.filter(|_| rule.adds) {
-            next.follow(earlier, foreign);
+        let mut last = None;
+        match self.contexts[i].take() {
+            Some(earlier) if rule.adds => next.follow(earlier, foreign),
+            Some(earlier) if earlier.waits => last = self.put(&earlier.place, earlier.found, sink),
+            _ => {}
         }
         self.until = self.until.max(number + next.reach);
         self.contexts[i] = Some(next);
-        Some(None)
+        Some(last)
     }
 
     /// What still waits for its words is told without them; answers as `take` does.
@@ -248,7 +254,8 @@ impl Found {
 
 fn severity(word: &str) -> Severity {
     match word.to_ascii_lowercase().as_str() {
-        "warning" | "warn" | "w" | "c" | "r" | "style" | "convention" | "refactor" => {
+        "warning" | "warn" | "w" | "c" | "r" | "style" | "convention" | "refactor"
+        | "suggestion" => {
             Severity::Warning
         }
         "note" | "notice" | "info" | "information" | "i" | "n" | "help" | "hint" | "remark" => {
@@ -260,7 +267,7 @@ fn severity(word: &str) -> Severity {
 
 /// A file of the language or of a package, not of the user.
 fn library(file: &str) -> bool {
-    const PARTS: [&str; 23] = [
+    const PARTS: [&str; 26] = [
         "/bin/",
         "site-packages/",
         "dist-packages/",
@@ -284,17 +291,27 @@ fn library(file: &str) -> bool {
         "/deps/",
         "/internal/modules/",
         "/usr/share/",
+        "/usr/lib/",
+        "/lib/std/",
+        "/go/src/",
     ];
     matches!(file, "sh" | "bash" | "dash" | "zsh")
         || file.starts_with('<')
         || file.starts_with("node:")
         || file.starts_with("internal/")
+        || sdk(file)
         || PARTS.iter().any(|part| file.contains(part))
+}
+
+/// `…/go1.22.3/src/…`: Go's own.
+fn sdk(file: &str) -> bool {
+    let (home, _) = file.split_once("/src/").unwrap_or_default();
+    home.rsplit('/').next().is_some_and(|name| name.starts_with("go1."))
 }
 
 /// A method of the language or of a package, where the file is but a name.
 fn package(method: &str) -> bool {
-    const NAMES: [&str; 23] = [
+    const NAMES: [&str; 30] = [
         "java.",
         "javax.",
         "jdk.",
@@ -318,6 +335,13 @@ fn package(method: &str) -> bool {
         "org.codehaus.",
         "worker.org.gradle.",
         "com.intellij.",
+        "elixir ",
+        "ex_unit ",
+        "mix ",
+        "stdlib ",
+        "kernel ",
+        "ecto",
+        "phoenix",
     ];
     NAMES.iter().any(|name| method.starts_with(name))
 }

@@ -37,6 +37,8 @@ static SECONDS: LazyLock<Regex> = LazyLock::new(|| {
 pub struct Suites {
     open: Option<Open>,
     unittest: Option<Counts>,
+    /// Whole files of tests failed: the counts of the tests need not show it.
+    broken: Option<String>,
 }
 
 /// A run whose rows are still being added up.
@@ -73,7 +75,8 @@ impl Suites {
         };
         if rule.span == Span::Whole {
             let earlier = self.flush(sink);
-            return Some(emit(&rule.framework, counts, &sink.place(), sink).or(earlier));
+            let claim = emit(&rule.framework, counts, &sink.place(), sink);
+            return Some(self.break_in(claim).or(earlier));
         }
         let running = self.running() == Some(&rule.framework);
         if !running && !first && rule.has_start() {
@@ -82,6 +85,15 @@ impl Suites {
         let claim = if first { self.flush(sink) } else { self.switch(&rule.framework, sink) };
         self.open(&rule.framework, sink).counts.add(counts);
         Some(claim)
+    }
+
+    /// A summary without a failure, of a run in which files of tests failed.
+    fn break_in(&mut self, claim: Option<Claim>) -> Option<Claim> {
+        let Some(reason) = self.broken.take() else { return claim };
+        let whole = claim.as_ref().is_none_or(|c| c.outcome == Outcome::Complete);
+        let because = claim.as_ref().map(|c| c.because.clone()).unwrap_or_default();
+        let broken = Claim { outcome: Outcome::Failed, reason, confidence: 0.7, because };
+        if whole { Some(broken) } else { claim }
     }
 
     fn step(
@@ -111,7 +123,7 @@ impl Suites {
                     match &pair["w"] {
                         "failures" | "unexpected successes" => counts.failed += n,
                         "errors" => counts.errors += n,
-                        "skipped" => counts.skipped += n,
+                        "skipped" | "expected failures" => counts.skipped += n,
                         _ => {}
                     }
                 }
@@ -160,6 +172,10 @@ impl Suites {
                 let open = self.open.as_ref().filter(|o| o.framework == framework);
                 let done = open.is_some_and(|o| o.counts.sum() >= number("total"));
                 if done { self.flush(sink) } else { None }
+            }
+            Step::Files => {
+                self.broken = Some(row.trim().to_string());
+                None
             }
             Step::CargoRun => {
                 let open = self.open.as_ref().filter(|o| o.framework == framework);
