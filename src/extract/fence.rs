@@ -3,6 +3,8 @@
 use super::decoder::{Place, Sink};
 use crate::event::Body;
 
+/// Tildes in a row beyond these are a rule that a tool draws.
+const LONGEST_TILDES: usize = 8;
 /// A block longer than this is no block: a fence was left open.
 const LONGEST: usize = 1 << 20;
 
@@ -94,7 +96,8 @@ fn opening(row: &str, sink: &Sink<'_>) -> Option<Open> {
     let mark = text.chars().next().filter(|c| matches!(c, '`' | '~'))?;
     let length = text.chars().take_while(|c| *c == mark).count();
     let info = text[length..].trim();
-    if length < 3 || !(info.is_empty() || is_info(info)) {
+    let drawn = mark == '~' && (length > LONGEST_TILDES || info.contains('~'));
+    if length < 3 || drawn || !(info.is_empty() || is_info(info)) {
         return None;
     }
     let language = info.split([' ', ',', '{', ':']).next().filter(|l| !l.is_empty());
