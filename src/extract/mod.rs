@@ -1,6 +1,7 @@
 //! What a session said, as events: bytes in, events out, no clock and no I/O.
 
 mod auto;
+mod capture;
 mod claude;
 mod codex;
 mod decoder;
