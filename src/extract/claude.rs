@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use self::record::{Block, Detail, Head, Last, Limits, Spoken, System, content_text};
+use self::record::{Block, Detail, Head, Last, Limits, System};
 use super::decoder::{Decoder, Sink, parse};
 use super::ending::{api_end, by_exit, judge, protocol, unknown};
 use super::fence;
@@ -69,10 +69,10 @@ impl Decoder for Claude {
         self.transcript |= head.transcript_id.is_some();
         sink.set_ts(head.timestamp.clone());
         let inner = head.parent_tool_use_id.is_some() || head.sidechain == Some(true);
-        match head.kind.as_str() {
+        match &*head.kind {
             "system" => self.system(text, &head, sink),
-            "assistant" => self.assistant(text, inner, sink),
-            "user" => self.user(text, inner, head.meta == Some(true), sink),
+            "assistant" => self.assistant(&head, inner, sink),
+            "user" => self.user(&head, inner, sink),
             "rate_limit_event" => self.limits(text, sink),
             "result" => self.result(text, head.subtype.as_deref(), sink),
             _ => {}
@@ -96,7 +96,7 @@ impl Decoder for Claude {
 }
 
 impl Claude {
-    fn system(&mut self, text: &str, head: &Head, sink: &mut Sink<'_>) {
+    fn system(&mut self, text: &str, head: &Head<'_>, sink: &mut Sink<'_>) {
         let Some(system) = parse::<System>(text.as_bytes()) else { return };
         match head.subtype.as_deref() {
             Some("init") => {
@@ -149,14 +149,14 @@ impl Claude {
         }
     }
 
-    fn assistant(&mut self, text: &str, inner: bool, sink: &mut Sink<'_>) {
-        let Some(spoken) = parse::<Spoken>(text.as_bytes()) else { return };
+    fn assistant(&mut self, head: &Head<'_>, inner: bool, sink: &mut Sink<'_>) {
+        let Some(spoken) = head.spoken() else { return };
         if !inner {
             self.end = None;
             self.interrupted = false;
         }
         if spoken.is_api_error_message == Some(true) {
-            let words = spoken.message.content.text();
+            let words = spoken.text();
             let status = spoken.api_error_status;
             let seq = sink.put(error(&words, status.map(|s| s.to_string())));
             let limited = status == Some(429) || limit::is_limit(&words);
@@ -167,8 +167,8 @@ impl Claude {
             }
             return;
         }
-        let done = spoken.message.stop_reason.as_deref() == Some("end_turn");
-        for block in spoken.message.content.blocks() {
+        let done = spoken.stop_reason.as_deref() == Some("end_turn");
+        for block in spoken.blocks {
             match block {
                 Block::Text { text } if !text.trim().is_empty() => {
                     let role = if inner { "subagent" } else { "assistant" };
@@ -220,14 +220,15 @@ impl Claude {
         }
     }
 
-    fn user(&mut self, text: &str, inner: bool, meta: bool, sink: &mut Sink<'_>) {
-        let Some(spoken) = parse::<Spoken>(text.as_bytes()) else { return };
+    fn user(&mut self, head: &Head<'_>, inner: bool, sink: &mut Sink<'_>) {
+        let Some(spoken) = head.spoken() else { return };
+        let meta = head.meta == Some(true);
         let detail = spoken.tool_use_result;
-        for block in spoken.message.content.blocks() {
+        for block in spoken.blocks {
             match block {
-                Block::ToolResult { tool_use_id, is_error, content } => {
+                Block::ToolResult { tool_use_id, is_error, text } => {
                     let failed = is_error == Some(true);
-                    self.tool_result(&tool_use_id, failed, &content, detail.as_ref(), sink);
+                    self.tool_result(&tool_use_id, failed, &text, detail.as_ref(), sink);
                 }
                 Block::Text { text } if text.starts_with("[Request interrupted by user") => {
                     self.interrupted = true;
@@ -255,7 +256,7 @@ impl Claude {
         &mut self,
         id: &str,
         failed: bool,
-        content: &Value,
+        words: &str,
         detail: Option<&Detail>,
         sink: &mut Sink<'_>,
     ) {
@@ -270,10 +271,9 @@ impl Claude {
             self.worked = true;
         }
         let Some(call) = self.calls.remove(id) else { return };
-        let words = content_text(content);
         match call.name.as_str() {
             "Bash" | "PowerShell" => {
-                let code = exit_code(&words, failed);
+                let code = exit_code(words, failed);
                 // A denied command did not run.
                 if failed && code.is_none() {
                     return;
@@ -283,9 +283,9 @@ impl Claude {
                     exit_code: code,
                     duration_ms: detail.and_then(|d| d.duration_ms),
                 });
-                Scanner::default().whole(&words, sink);
+                Scanner::default().whole(words, sink);
             }
-            "BashOutput" | "TaskOutput" => Scanner::default().whole(&words, sink),
+            "BashOutput" | "TaskOutput" => Scanner::default().whole(words, sink),
             // what a command in the background printed, read as a file
             "Read" if is_task_output(&call.object) => {
                 let rows: Vec<&str> = words.lines().map(unnumbered).collect();

@@ -1,5 +1,7 @@
 //! What a decoder of one input format is, and where it puts its events.
 
+use serde_json::value::RawValue;
+
 use crate::event::{Body, End, Event, Evidence, Exit, Source, VERSION};
 
 /// Longest line of text, and of JSON, that is kept.
@@ -130,7 +132,8 @@ impl<'a> Sink<'a> {
 
 /// JSON of this type, if the line is that.
 pub fn parse<'a, T: serde::Deserialize<'a>>(line: &'a [u8]) -> Option<T> {
-    serde_json::from_slice(line).ok()
+    // The whole at once is faster than each of its strings.
+    serde_json::from_str(std::str::from_utf8(line).ok()?).ok()
 }
 
 /// An optional field of any type: what is not a `T` is read as absent, so that one odd field
@@ -140,8 +143,8 @@ where
     D: serde::Deserializer<'de>,
     T: serde::de::DeserializeOwned,
 {
-    let value: serde_json::Value = serde::Deserialize::deserialize(d)?;
-    Ok(serde_json::from_value(value).ok())
+    let raw: &RawValue = serde::Deserialize::deserialize(d)?;
+    Ok(serde_json::from_str(raw.get()).ok())
 }
 
 /// A field that is always there: what is missing or odd is read as its type's default.

@@ -3,6 +3,8 @@
 use super::decoder::{Place, Sink};
 use crate::event::Body;
 
+/// Tildes in a row beyond these are a rule that a tool draws.
+const LONGEST_TILDES: usize = 8;
 /// A block longer than this is no block: a fence was left open.
 const LONGEST: usize = 1 << 20;
 
@@ -95,7 +97,8 @@ fn opening(row: &str, sink: &Sink<'_>) -> Option<Open> {
     let length = text.chars().take_while(|c| *c == mark).count();
     let info = text[length..].trim();
     // Compilers underline with tildes, and test runners draw rules of them.
-    let drawn = mark == '~' && (length > 5 || (info.is_empty() && row.len() > text.len()));
+    let alone = info.is_empty() && row.len() > text.len();
+    let drawn = mark == '~' && (length > LONGEST_TILDES || info.contains('~') || alone);
     if length < 3 || drawn || !(info.is_empty() || is_info(info)) {
         return None;
     }

@@ -2,6 +2,7 @@
 
 mod aider;
 mod auto;
+mod capture;
 mod cast;
 mod claude;
 mod client;

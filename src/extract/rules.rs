@@ -1,12 +1,13 @@
 //! Rules are data (orch-rules(5)): what a row must look like, and what it then says.
 
 use std::fmt;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
-use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex::bytes::RegexBuilder;
 use serde::Deserialize;
 
+use super::capture::{Captures, Pattern};
 use super::examples;
 use super::filter::{Filter, WORD, ends_with, has_place, lead, starts_with, trim_end, untag};
 use crate::event::Severity;
@@ -201,7 +202,7 @@ pub struct Rule {
     /// Its rows begin with the place, so that `holds` is asked only of such rows.
     place: bool,
     pattern: String,
-    regex: OnceLock<Regex>,
+    regex: OnceLock<Pattern>,
 }
 
 /// A set of rules, ready to be asked.
@@ -345,7 +346,7 @@ impl Rules {
             let Some(first) = row.first() else { break };
             let first = if first.is_ascii_digit() { b'0' } else { *first };
             for (literal, rule) in &self.starts[usize::from(first)] {
-                if starts_with(row, literal) {
+                if may_start(row, literal) && starts_with(row, literal) {
                     found.push(*rule);
                 }
             }
@@ -469,9 +470,9 @@ impl Rule {
         })
     }
 
-    pub fn captures<'r>(&self, row: &'r str) -> Option<Captures<'r>> {
+    pub fn captures<'r>(&'r self, row: &'r str) -> Option<Captures<'r>> {
         let compiled = || self.compile().expect("a pattern of the house");
-        self.regex.get_or_init(compiled).captures(row.as_bytes())
+        self.regex.get_or_init(compiled).captures(row)
     }
 
     /// Its rows begin with one that tells where a run begins.
@@ -479,13 +480,23 @@ impl Rule {
         ["(?P<start>", "(?P<first"].iter().any(|group| self.pattern.contains(group))
     }
 
-    pub fn compile(&self) -> Result<Regex, String> {
+    pub fn compile(&self) -> Result<Pattern, String> {
         let built = RegexBuilder::new(&self.pattern).unicode(false).build();
-        built.map_err(|e| {
+        built.map(Pattern::new).map_err(|e| {
             let text = e.to_string();
             let last = text.lines().last().unwrap_or_default();
             format!("pattern: {}", last.trim_start_matches("error: "))
         })
+    }
+}
+
+/// Whether the second byte of a row is that of a literal, where that has one that stands for itself.
+#[inline]
+fn may_start(row: &[u8], literal: &[u8]) -> bool {
+    match literal {
+        [b'0', ..] | [_, WORD, ..] | [_] => true,
+        [_, second, ..] => row.get(1) == Some(second),
+        [] => false,
     }
 }
 
@@ -496,16 +507,4 @@ fn parse(text: &str) -> Result<Vec<Source>, String> {
         format!("{at}{}", e.message().lines().collect::<Vec<_>>().join(", "))
     })?;
     Ok(file.rule)
-}
-
-/// What a group of a match says; what is no UTF-8 is replaced.
-pub fn group<'r>(c: &Captures<'r>, name: &str) -> Option<std::borrow::Cow<'r, str>> {
-    c.name(name).map(|m| String::from_utf8_lossy(m.as_bytes()))
-}
-
-/// A template with the groups of a match in the place of their `{name}`.
-pub fn fill(template: &str, c: &Captures<'_>) -> String {
-    static NAME: LazyLock<regex::Regex> = LazyLock::new(|| regex(r"\{(\w+)\}"));
-    let word = |name: &regex::Captures<'_>| group(c, &name[1]).unwrap_or_default().into_owned();
-    NAME.replace_all(template, word).into_owned()
 }

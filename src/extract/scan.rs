@@ -3,13 +3,13 @@
 mod diagnostic;
 mod suite;
 
-use regex::bytes::Captures;
 
+use super::capture::Captures;
 use super::decoder::Sink;
 use super::phrase::clip;
 use super::prefix::strip;
 use super::render::{Look, look};
-use super::rules::{Kind, Rule, Rules, Says, Weight, current, fill, group};
+use super::rules::{Kind, Rule, Rules, Says, Weight, current};
 use super::walk::{Walk, Want};
 use crate::event::{Body, Outcome};
 use diagnostic::Diagnostics;
@@ -131,7 +131,7 @@ impl Scanner {
             Kind::Verdict => self.verdict(rule, c, row, sink),
             Kind::Milestone => {
                 let template = rule.message.as_deref().unwrap_or("{message}");
-                sink.put(Body::Milestone { text: fill(template, c) });
+                sink.put(Body::Milestone { text: c.fill(template) });
             }
             Kind::Metric => return metric(rule, c, sink),
             Kind::Error | Kind::Part => {
@@ -152,7 +152,7 @@ impl Scanner {
             Says::Bad => false,
             Says::Code => ["code", "code2", "code3"]
                 .iter()
-                .find_map(|name| group(c, name))
+                .find_map(|name| c.text(name))
                 .is_some_and(|code| code.trim_start_matches('0').is_empty()),
             Says::Named => c.name("bad").is_none(),
         };
@@ -230,7 +230,7 @@ impl Scanner {
 
 /// A number with its unit; a duration is told in milliseconds.
 fn metric(rule: &Rule, c: &Captures<'_>, sink: &mut Sink<'_>) -> bool {
-    let number = |name| group(c, name).and_then(|n| n.replace(',', "").parse::<f64>().ok());
+    let number = |name| c.text(name).and_then(|n| n.replace(',', "").parse::<f64>().ok());
     let (value, unit) = if rule.metric == "duration" {
         let scales =
             [("hours", 3_600_000.0), ("minutes", 60_000.0), ("seconds", 1000.0), ("ms", 1.0)];
@@ -242,7 +242,7 @@ fn metric(rule: &Rule, c: &Captures<'_>, sink: &mut Sink<'_>) -> bool {
         (parts.iter().sum::<f64>().round(), Some("ms".to_string()))
     } else {
         let Some(value) = number("value") else { return false };
-        let unit = group(c, "unit").map(std::borrow::Cow::into_owned).or(rule.unit.clone());
+        let unit = c.text("unit").map(std::borrow::Cow::into_owned).or(rule.unit.clone());
         (value, unit)
     };
     sink.put(Body::Metric { name: rule.metric.clone(), value, unit });

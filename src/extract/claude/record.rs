@@ -1,14 +1,17 @@
 //! The records of Claude Code, as far as they are read.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::extract::decoder::lenient;
 
 #[derive(Deserialize)]
-pub struct Head {
-    #[serde(rename = "type")]
-    pub kind: String,
+pub struct Head<'a> {
+    #[serde(rename = "type", borrow)]
+    pub kind: Cow<'a, str>,
     #[serde(default, deserialize_with = "lenient")]
     pub subtype: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
@@ -23,6 +26,14 @@ pub struct Head {
     pub sidechain: Option<bool>,
     #[serde(default, rename = "isMeta", deserialize_with = "lenient")]
     pub meta: Option<bool>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(alias = "isApiErrorMessage", borrow)]
+    is_api_error_message: Option<&'a RawValue>,
+    #[serde(alias = "apiErrorStatus", borrow)]
+    api_error_status: Option<&'a RawValue>,
+    #[serde(alias = "toolUseResult", borrow)]
+    tool_use_result: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -49,61 +60,48 @@ pub struct System {
     pub max_retries: Option<u64>,
 }
 
-#[derive(Deserialize)]
+/// What a record of a person, a tool or the assistant says.
 pub struct Spoken {
-    pub message: Message,
-    #[serde(default, alias = "isApiErrorMessage", deserialize_with = "lenient")]
+    pub blocks: Vec<Block>,
+    pub stop_reason: Option<String>,
     pub is_api_error_message: Option<bool>,
-    #[serde(default, alias = "apiErrorStatus", deserialize_with = "lenient")]
     pub api_error_status: Option<u16>,
-    #[serde(default, alias = "toolUseResult", deserialize_with = "lenient")]
     pub tool_use_result: Option<Detail>,
 }
 
 #[derive(Deserialize)]
-pub struct Message {
-    #[serde(default)]
-    pub content: Content,
+struct Message<'a> {
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "lenient")]
-    pub stop_reason: Option<String>,
+    stop_reason: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub enum Content {
-    Text(String),
-    Blocks(Vec<Block>),
-    Other(serde::de::IgnoredAny),
-}
-
-impl Default for Content {
-    fn default() -> Content {
-        Content::Blocks(Vec::new())
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Block {
-    Text {
-        #[serde(default)]
-        text: String,
-    },
-    ToolUse {
-        id: String,
-        name: String,
-        #[serde(default)]
-        input: Value,
-    },
-    ToolResult {
-        tool_use_id: String,
-        #[serde(default, deserialize_with = "lenient")]
-        is_error: Option<bool>,
-        #[serde(default)]
-        content: Value,
-    },
-    #[serde(other)]
+    Text { text: String },
+    ToolUse { id: String, name: String, input: Value },
+    ToolResult { tool_use_id: String, is_error: Option<bool>, text: String },
     Other,
+}
+
+#[derive(Deserialize)]
+struct RawBlock<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tool_use_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    is_error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
 }
 
 /// What the client adds to a tool's result.
@@ -174,28 +172,70 @@ pub struct Tokens {
     pub output_tokens: Option<u64>,
 }
 
-impl Content {
-    pub fn blocks(self) -> Vec<Block> {
-        match self {
-            Content::Text(text) => vec![Block::Text { text }],
-            Content::Blocks(blocks) => blocks,
-            Content::Other(_) => Vec::new(),
-        }
+impl Head<'_> {
+    pub fn spoken(&self) -> Option<Spoken> {
+        let message: Message = serde_json::from_str(self.message?.get()).ok()?;
+        Some(Spoken {
+            blocks: blocks(message.content).unwrap_or_default(),
+            stop_reason: message.stop_reason,
+            is_api_error_message: read(self.is_api_error_message),
+            api_error_status: read(self.api_error_status),
+            tool_use_result: read(self.tool_use_result),
+        })
     }
+}
 
-    pub fn text(self) -> String {
-        let parts = self.blocks().into_iter().filter_map(|b| match b {
-            Block::Text { text } => Some(text),
+impl Spoken {
+    pub fn text(&self) -> String {
+        let parts = self.blocks.iter().filter_map(|b| match b {
+            Block::Text { text } => Some(text.as_str()),
             _ => None,
         });
         parts.collect::<Vec<_>>().join("\n")
     }
 }
 
-pub fn content_text(content: &Value) -> String {
-    match content {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => {
+fn read<T: serde::de::DeserializeOwned>(raw: Option<&RawValue>) -> Option<T> {
+    serde_json::from_str(raw?.get()).ok()
+}
+
+/// None: one of them is not as blocks are, and none is read.
+fn blocks(content: Option<&RawValue>) -> Option<Vec<Block>> {
+    let content = content?.get();
+    if content.starts_with('"') {
+        return Some(vec![Block::Text { text: serde_json::from_str(content).ok()? }]);
+    }
+    let blocks: Vec<RawBlock> = serde_json::from_str(content).ok()?;
+    blocks.into_iter().map(Block::of).collect()
+}
+
+impl Block {
+    fn of(raw: RawBlock<'_>) -> Option<Block> {
+        Some(match &*raw.kind {
+            "text" if raw.text.is_none() => Block::Text { text: String::new() },
+            "text" => Block::Text { text: read(raw.text)? },
+            "tool_use" => Block::ToolUse {
+                id: read(raw.id)?,
+                name: read(raw.name)?,
+                input: read(raw.input).unwrap_or_default(),
+            },
+            "tool_result" => Block::ToolResult {
+                tool_use_id: read(raw.tool_use_id)?,
+                is_error: read(raw.is_error),
+                text: raw.content.map(result_text).unwrap_or_default(),
+            },
+            _ => Block::Other,
+        })
+    }
+}
+
+/// The text of a tool's result: a string, or parts.
+fn result_text(content: &RawValue) -> String {
+    if content.get().starts_with('"') {
+        return read(Some(content)).unwrap_or_default();
+    }
+    match read(Some(content)) {
+        Some(Value::Array(parts)) => {
             parts.iter().filter_map(|p| p["text"].as_str()).collect::<Vec<_>>().join("\n")
         }
         _ => String::new(),

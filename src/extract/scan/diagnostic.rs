@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use regex::bytes::Captures;
 
 use crate::event::{Body, Severity};
+use crate::extract::capture::Captures;
 use crate::extract::decoder::{Place, Sink};
 use crate::extract::phrase::clip;
-use crate::extract::rules::{Kind, Rule, Rules, fill, group, regex};
+use crate::extract::rules::{Kind, Rule, Rules, regex};
 use crate::extract::walk::Want;
 
 static OPTION: LazyLock<Regex> =
@@ -82,10 +82,10 @@ impl Diagnostics {
         sink: &mut Sink<'_>,
     ) -> Option<Option<u64>> {
         let mut found = Found::of(rule, c);
-        let margin = c.name("margin").map(|m| m.as_bytes().len());
+        let margin = c.name("margin").map(<[u8]>::len);
         let context = rule.when.and_then(|i| self.contexts[i].as_ref());
         let mut place = sink.place();
-        let frame = group(c, "frame");
+        let frame = c.text("frame");
         let foreign = rule.user
             && (found.file.as_deref().is_some_and(library) || frame.is_some_and(|f| package(&f)));
         if foreign && rule.when.is_none() && rule.opens.is_none() {
@@ -120,7 +120,7 @@ impl Diagnostics {
             }
             if found.message.is_empty() {
                 found.message = match &rule.message {
-                    Some(template) => fill(template, c),
+                    Some(template) => c.fill(template),
                     None if rule.when.is_none() && c.name("message").is_some() => return None,
                     None => row.trim().to_string(),
                 };
@@ -219,7 +219,7 @@ impl Context {
 
 impl Found {
     fn of(rule: &Rule, c: &Captures<'_>) -> Found {
-        let text = |name| group(c, name).map(|t| t.trim().to_string()).filter(|t| !t.is_empty());
+        let text = |name| c.text(name).map(|t| t.trim().to_string()).filter(|t| !t.is_empty());
         let number = |name| text(name).and_then(|n: String| n.parse().ok());
         let severity = text("severity").map(|s| severity(&s));
         Found {

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use regex::bytes::Captures;
 
 use super::Claim;
 use crate::event::{Body, Outcome};
+use crate::extract::capture::Captures;
 use crate::extract::decoder::{Place, Sink};
-use crate::extract::rules::{Counts as Form, Rule, Span, Step, group, regex};
+use crate::extract::rules::{Counts as Form, Rule, Span, Step, regex};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
@@ -104,7 +104,7 @@ impl Suites {
         row: &str,
         sink: &mut Sink<'_>,
     ) -> Option<Option<Claim>> {
-        let text = |name| group(c, name);
+        let text = |name| c.text(name);
         let number = |name| text(name).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
         let framework = rule.framework.as_str();
         Some(match step {
@@ -264,7 +264,7 @@ fn emit(framework: &str, mut counts: Counts, place: &Place, sink: &mut Sink<'_>)
 fn by_groups(c: &Captures<'_>, row: &str) -> (Counts, bool) {
     let number = |names: &[&str]| {
         let found = names.iter().find_map(|name| c.name(name));
-        let text = found.and_then(|m| std::str::from_utf8(m.as_bytes()).ok())?;
+        let text = found.and_then(|m| std::str::from_utf8(m).ok())?;
         text.replace(',', "").parse::<u64>().ok()
     };
     let counts = Counts {

@@ -1,0 +1,100 @@
+//! A rule's pattern, and what its groups hold: nothing is allocated for a row.
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+
+use regex::bytes::{CaptureLocations, Regex};
+
+#[derive(Debug)]
+pub struct Pattern {
+    regex: Regex,
+    /// With their numbers.
+    names: Vec<(String, usize)>,
+    /// For the next row.
+    spare: Mutex<Option<CaptureLocations>>,
+}
+
+pub struct Captures<'r> {
+    pattern: &'r Pattern,
+    row: &'r str,
+    at: Option<CaptureLocations>,
+}
+
+impl Pattern {
+    pub fn new(regex: Regex) -> Pattern {
+        let names = regex.capture_names().enumerate();
+        let names = names.filter_map(|(i, name)| Some((name?.to_string(), i))).collect();
+        Pattern { regex, names, spare: Mutex::new(None) }
+    }
+
+    pub fn captures<'r>(&'r self, row: &'r str) -> Option<Captures<'r>> {
+        let spare = self.spare().take();
+        let mut at = spare.unwrap_or_else(|| self.regex.capture_locations());
+        let fits = self.regex.captures_read(&mut at, row.as_bytes()).is_some();
+        // Put back when it is dropped.
+        let captures = Captures { pattern: self, row, at: Some(at) };
+        fits.then_some(captures)
+    }
+
+    fn spare(&self) -> std::sync::MutexGuard<'_, Option<CaptureLocations>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Captures<'_> {
+    /// The bytes of a group that took part.
+    pub fn name(&self, name: &str) -> Option<&[u8]> {
+        let (_, i) = self.pattern.names.iter().find(|(known, _)| known == name)?;
+        let (from, to) = self.at.as_ref()?.get(*i)?;
+        Some(&self.row.as_bytes()[from..to])
+    }
+
+    /// What it says; what is no UTF-8 is replaced.
+    pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.name(name).map(String::from_utf8_lossy)
+    }
+
+    /// A template with the groups in the place of their `{name}`.
+    pub fn fill(&self, template: &str) -> String {
+        let mut out = String::new();
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once('{') {
+            out.push_str(before);
+            let is_word = |c: char| c.is_alphanumeric() || c == '_';
+            match after.split_once('}').filter(|(name, _)| name.chars().all(is_word)) {
+                Some((name, after)) if !name.is_empty() => {
+                    out.push_str(&self.text(name).unwrap_or_default());
+                    rest = after;
+                }
+                _ => {
+                    out.push('{');
+                    rest = after;
+                }
+            }
+        }
+        out + rest
+    }
+}
+
+impl Drop for Captures<'_> {
+    fn drop(&mut self) {
+        *self.pattern.spare() = self.at.take();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pattern;
+
+    #[test]
+    fn a_template_is_filled_with_groups() {
+        let regex = regex::bytes::Regex::new("^(?P<a>x+)(?P<b>y)?").expect("a pattern");
+        let pattern = Pattern::new(regex);
+        for _ in 0..2 {
+            let c = pattern.captures("xxz").expect("a match");
+            assert_eq!(c.fill("{a}{b} {{a} {} {no such} {c"), "xx {xx {} {no such} {c");
+            assert_eq!((c.name("a"), c.name("b"), c.name("c")), (Some(&b"xx"[..]), None, None));
+        }
+        assert!(pattern.captures("y").is_none());
+    }
+}
