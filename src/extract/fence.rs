@@ -97,7 +97,7 @@ fn opening(row: &str, sink: &Sink<'_>) -> Option<Open> {
     let length = text.chars().take_while(|c| *c == mark).count();
     let info = text[length..].trim();
     // Compilers underline with tildes, and test runners draw rules of them.
-    let alone = info.is_empty() && row.len() > text.len();
+    let alone = info.is_empty() && row.len() > text.len() + 3;
     let drawn = mark == '~' && (length > LONGEST_TILDES || info.contains('~') || alone);
     if length < 3 || drawn || !(info.is_empty() || is_info(info)) {
         return None;
