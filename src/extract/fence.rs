@@ -94,8 +94,8 @@ fn opening(row: &str, sink: &Sink<'_>) -> Option<Open> {
     let mark = text.chars().next().filter(|c| matches!(c, '`' | '~'))?;
     let length = text.chars().take_while(|c| *c == mark).count();
     let info = text[length..].trim();
-    // Compilers underline with tildes, and test runners draw rules of them.
-    let drawn = mark == '~' && (length > 5 || (info.is_empty() && row.len() > text.len()));
+    // Test runners draw rules of tildes.
+    let drawn = mark == '~' && length > 5;
     if length < 3 || drawn || !(info.is_empty() || is_info(info)) {
         return None;
     }

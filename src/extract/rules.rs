@@ -107,6 +107,8 @@ pub enum Step {
     Tap,
     TapPlan,
     CargoRun,
+    CargoFailed,
+    CargoBinary,
     Files,
 }
 
