@@ -4,7 +4,7 @@ use super::decoder::{Place, Sink};
 use crate::event::Body;
 
 /// Tildes in a row beyond these are a rule that a tool draws.
-const LONGEST_TILDES: usize = 8;
+const LONGEST_TILDES: usize = 5;
 /// A block longer than this is no block: a fence was left open.
 const LONGEST: usize = 1 << 20;
 

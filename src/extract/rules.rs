@@ -108,6 +108,8 @@ pub enum Step {
     Tap,
     TapPlan,
     CargoRun,
+    CargoFailed,
+    CargoBinary,
     Files,
 }
 

@@ -33,6 +33,8 @@ pub struct Scanner {
     found: Vec<u16>,
     /// Rows before those of the next part.
     rows: u64,
+    /// The row that last spoke of an error.
+    spoke: Option<u64>,
     /// The last verdict of a test runner or a build.
     pub verdict: Option<Claim>,
     /// How many verdicts there were.
@@ -57,6 +59,7 @@ impl Scanner {
             diagnostics: Diagnostics::new(rules),
             found: Vec::new(),
             rows: 0,
+            spoke: None,
             verdict: None,
             verdicts: 0,
             job: None,
@@ -66,6 +69,11 @@ impl Scanner {
 
     pub fn rules(&self) -> &'static Rules {
         self.rules
+    }
+
+    /// The source that a compiler shows, underlined, may stand here.
+    pub fn shows_source(&self, number: u64) -> bool {
+        self.spoke.is_some_and(|row| number.saturating_sub(row) <= 5)
     }
 
     /// Which rows are to be shown from the one of this number on.
@@ -138,6 +146,7 @@ impl Scanner {
                 let Some(told) = self.diagnostics.take(rule, c, (number, row), sink) else {
                     return false;
                 };
+                self.spoke = Some(number);
                 if let Some(seq) = told {
                     self.blame(seq);
                 }

@@ -155,7 +155,10 @@ impl Text {
 
     fn log_row(&mut self, number: u64, row: &str, sink: &mut Sink<'_>) {
         let row = trim(row);
-        let fenced = self.fences.row(row, sink);
+        let underline = row.trim_start().starts_with('~')
+            && !self.fences.is_open()
+            && self.scanner.shows_source(number);
+        let fenced = !underline && self.fences.row(row, sink);
         self.scan(number, row, fenced, sink);
     }
 

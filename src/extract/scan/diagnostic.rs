@@ -255,9 +255,7 @@ impl Found {
 fn severity(word: &str) -> Severity {
     match word.to_ascii_lowercase().as_str() {
         "warning" | "warn" | "w" | "c" | "r" | "style" | "convention" | "refactor"
-        | "suggestion" => {
-            Severity::Warning
-        }
+        | "suggestion" => Severity::Warning,
         "note" | "notice" | "info" | "information" | "i" | "n" | "help" | "hint" | "remark" => {
             Severity::Note
         }
@@ -267,7 +265,7 @@ fn severity(word: &str) -> Severity {
 
 /// A file of the language or of a package, not of the user.
 fn library(file: &str) -> bool {
-    const PARTS: [&str; 26] = [
+    const PARTS: [&str; 27] = [
         "/bin/",
         "site-packages/",
         "dist-packages/",
@@ -294,8 +292,9 @@ fn library(file: &str) -> bool {
         "/usr/lib/",
         "/lib/std/",
         "/go/src/",
+        "/.cache/bazel/",
     ];
-    matches!(file, "sh" | "bash" | "dash" | "zsh")
+    matches!(file, "sh" | "bash" | "dash" | "zsh" | "_testmain.go")
         || file.starts_with('<')
         || file.starts_with("node:")
         || file.starts_with("internal/")

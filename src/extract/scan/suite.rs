@@ -39,6 +39,8 @@ pub struct Suites {
     unittest: Option<Counts>,
     /// Whole files of tests failed: the counts of the tests need not show it.
     broken: Option<String>,
+    /// A binary's tests failed: more binaries may follow, or another run.
+    paused: bool,
 }
 
 /// A run whose rows are still being added up.
@@ -79,12 +81,14 @@ impl Suites {
             return Some(self.break_in(claim).or(earlier));
         }
         let running = self.running() == Some(&rule.framework);
+        let again = running && std::mem::take(&mut self.paused);
+        let ended = if again { self.flush(sink) } else { None };
         if !running && !first && rule.has_start() {
             return None;
         }
         let claim = if first { self.flush(sink) } else { self.switch(&rule.framework, sink) };
         self.open(&rule.framework, sink).counts.add(counts);
-        Some(claim)
+        Some(claim.or(ended))
     }
 
     /// A summary without a failure, of a run in which files of tests failed.
@@ -172,6 +176,14 @@ impl Suites {
                 let open = self.open.as_ref().filter(|o| o.framework == framework);
                 let done = open.is_some_and(|o| o.counts.sum() >= number("total"));
                 if done { self.flush(sink) } else { None }
+            }
+            Step::CargoFailed => {
+                self.paused = true;
+                None
+            }
+            Step::CargoBinary => {
+                self.paused = false;
+                None
             }
             Step::Files => {
                 self.broken = Some(row.trim().to_string());
