@@ -1,4 +1,4 @@
-# make demo · make check · make install PREFIX=… · make completions · make deb · make bench · make bench-deliveries · make bench-states · make bench-switches · make bench-tools
+# make demo · make check · make install PREFIX=… · make completions · make deb · make bench · make bench-deliveries · make bench-states · make bench-switches · make bench-tools · make bench-extract
 PROGRAMS = orch-enqueue orch-assign orch-ctx orch-extract orch-feedback orch-wrap orch-ls orch-ctl
 PREFIX = /usr/local
 TARGET = $(or $(CARGO_TARGET_DIR),target)
@@ -17,7 +17,7 @@ RELEASE = $(TARGET)/release
 CARGO_RELEASE = cargo build --locked --release
 endif
 
-.PHONY: build demo check completions install deb bench bench-switches bench-deliveries bench-states bench-tools
+.PHONY: build demo check completions install deb bench bench-switches bench-deliveries bench-states bench-tools bench-extract
 .DEFAULT_GOAL = build
 
 build:
@@ -99,3 +99,13 @@ bench-states:
 bench-tools:
 	cargo test --locked --test tests tools::table -- --ignored --exact
 	@head -20 examples/bench/TOOLS.md
+
+# How fast outputs are read, beside ripgrep and the physical limits.
+bench-extract:
+	@examples/needs.sh cargo cc rg
+	$(CARGO_RELEASE) --bin orch-extract
+	@{ printf '%s\n' '# How fast outputs are read' '' \
+	  'By `make bench-extract`: MB/s of CPU time on one core, the best of five runs in turn; `rg` has twelve patterns.' ''; \
+	  examples/bench/extract.sh $(RELEASE)/orch-extract; } >examples/bench/EXTRACT.new
+	@mv examples/bench/EXTRACT.new examples/bench/EXTRACT.md
+	@cat examples/bench/EXTRACT.md
