@@ -1,4 +1,4 @@
-# make demo · make check · make install PREFIX=… · make completions · make deb · make bench · make bench-deliveries · make bench-states · make bench-switches · make bench-tools · make fuzz FUZZ_SECONDS=…
+# make demo · make check · make install PREFIX=… · make completions · make deb · make bench · make bench-deliveries · make bench-states · make bench-switches · make bench-tools · make bench-extract · make fuzz FUZZ_SECONDS=…
 PROGRAMS = orch-enqueue orch-assign orch-ctx orch-extract orch-feedback orch-wrap orch-ls orch-ctl
 PREFIX = /usr/local
 TARGET = $(or $(CARGO_TARGET_DIR),target)
@@ -17,7 +17,7 @@ RELEASE = $(TARGET)/release
 CARGO_RELEASE = cargo build --locked --release
 endif
 
-.PHONY: build demo check completions install deb bench bench-switches bench-deliveries bench-states bench-tools fuzz
+.PHONY: build demo check completions install deb bench bench-switches bench-deliveries bench-states bench-tools bench-extract fuzz
 .DEFAULT_GOAL = build
 
 build:
@@ -113,3 +113,13 @@ fuzz:
 	    -artifact_prefix=fuzz/artifacts/$$t- -print_final_stats=1 -verbosity=0 2>fuzz/corpus/$$t.log || { tail -n 40 fuzz/corpus/$$t.log; exit 1; }; \
 	  printf '%s %s\n' $$t "$$(grep -a number_of_executed_units fuzz/corpus/$$t.log)"; \
 	done
+
+# How fast outputs are read, beside ripgrep and the physical limits.
+bench-extract:
+	@examples/needs.sh cargo cc rg
+	$(CARGO_RELEASE) --bin orch-extract
+	@{ printf '%s\n' '# How fast outputs are read' '' \
+	  'By `make bench-extract`: MB/s of CPU time on one core, the best of five runs in turn; `rg` has twelve patterns.' ''; \
+	  examples/bench/extract.sh $(RELEASE)/orch-extract; } >examples/bench/EXTRACT.new
+	@mv examples/bench/EXTRACT.new examples/bench/EXTRACT.md
+	@cat examples/bench/EXTRACT.md

@@ -11,6 +11,7 @@ for program in "$@"; do
       exit 2
       ;;
     cc) packages+=(gcc libc6-dev) ;;
+    rg) packages+=(ripgrep) ;;
     systemd-analyze) packages+=(systemd) ;;
     *) packages+=("$program") ;;
   esac

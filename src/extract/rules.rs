@@ -30,9 +30,11 @@ const MOST: usize = 2000;
 
 static CURRENT: OnceLock<Rules> = OnceLock::new();
 
-/// A pattern that the source itself holds.
+/// A pattern that the source itself holds. Its words are of ASCII: with others no automaton can be
+/// used where any letter of the text is not.
 pub fn regex(pattern: &str) -> regex::Regex {
-    regex::Regex::new(pattern).expect("a pattern of the source")
+    let pattern = pattern.replace(r"\b", r"(?-u:\b)");
+    regex::Regex::new(&pattern).expect("a pattern of the source")
 }
 
 /// What a rule's row is. The order is that in which kinds are tried.

@@ -3,7 +3,6 @@
 mod diagnostic;
 mod suite;
 
-
 use super::capture::Captures;
 use super::decoder::Sink;
 use super::phrase::clip;
