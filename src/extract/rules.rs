@@ -360,7 +360,7 @@ impl Rules {
         }
         if let Some(last) = row.last() {
             for (literal, rule) in &self.ends[usize::from(*last)] {
-                if ends_with(row, literal) {
+                if may_end(row, literal) && ends_with(row, literal) {
                     found.push(*rule);
                 }
             }
@@ -500,6 +500,16 @@ fn may_start(row: &[u8], literal: &[u8]) -> bool {
     match literal {
         [b'0', ..] | [_, WORD, ..] | [_] => true,
         [_, second, ..] => row.get(1) == Some(second),
+        [] => false,
+    }
+}
+
+/// The same of the last byte but one.
+#[inline]
+fn may_end(row: &[u8], literal: &[u8]) -> bool {
+    match literal {
+        [.., b'0'] | [.., b'0', _] | [_] => true,
+        [.., before, _] => row.len() > 1 && row[row.len() - 2] == *before,
         [] => false,
     }
 }
