@@ -33,7 +33,7 @@ cpu() {
   name=$1
   shift
   command time -o "$dir/time" -f '%U %S' "$@" <"$dir/input" >/dev/null
-  awk '{ print int(($1 + $2) * 1000) }' "$dir/time" >>"$dir/cpu.$name"
+  tail -n 1 "$dir/time" | awk '{ print int(($1 + $2) * 1000) }' >>"$dir/cpu.$name"
 }
 
 speed() {
@@ -46,7 +46,7 @@ twelve() {
     -e 'error(\[E\d+\])?: ' -e 'warning(\[.*\])?: ' -e '^Traceback \(most recent call last\)' \
     -e '^\s*File ".*", line \d+' -e 'panicked at ' -e 'test result: (ok|FAILED)' -e '\d+ passed' \
     -e '\d+ failed' -e 'BUILD (SUCCESS|FAIL)' -e 'exit code \d+' -e ':\d+:\d+: (error|warning)' \
-    -e 'npm ERR!'
+    -e 'npm ERR!' || : # no line has any
 }
 
 # row WHAT FORMAT BAR FILE...: BAR in MB/s, or as a multiple of rg.
