@@ -13,6 +13,8 @@ const NAMED: [&[u8]; 2] = [b"\t20", b"\t\xef\xbb\xbf20"];
 pub const WORD: u8 = 1;
 /// A path at the beginning of a row is not longer.
 const PLACE: usize = 300;
+/// Up to here a loop is faster than a call.
+const NEAR: usize = 12;
 /// A mark before it, mojibaked or not, is not longer.
 const MARK_LENGTH: usize = 13;
 
@@ -51,15 +53,13 @@ impl Filter {
         let packs = needed.chunks(PACK).map(Searcher::new).collect::<Option<Vec<_>>>()?;
         let mut filter =
             Filter { packs, starts: Keys::new(), ends: Keys::new(), later: Keys::new() };
-        starts.iter().for_each(|l| filter.starts.add(l, l.clone()));
-        later.iter().for_each(|l| filter.later.add(l, l.clone()));
+        let word = |l: &[u8]| l.iter().position(|c| *c == WORD).unwrap_or(l.len());
+        starts.iter().for_each(|l| filter.starts.add(l, word(l), l));
+        later.iter().for_each(|l| filter.later.add(l, word(l), l));
         for literal in ends {
-            let before = |c: &&u8| **c != b'0';
-            let key: Vec<u8> = literal.iter().rev().take_while(before).copied().collect();
-            match key.is_empty() {
-                true => (b'0'..=b'9').for_each(|c| filter.ends.add(&[c], literal.clone())),
-                false => filter.ends.add(&key, literal.clone()),
-            }
+            let back: Vec<u8> = literal.iter().rev().copied().collect();
+            let digits = back.iter().skip(1).position(|c| *c == b'0');
+            filter.ends.add(&back, digits.map_or(back.len(), |n| n + 1), literal);
         }
         Some(filter)
     }
@@ -90,13 +90,12 @@ impl Filter {
     pub fn edges(&self, row: &[u8], later: bool) -> bool {
         let Some(last) = last(row) else { return false };
         let row = &row[..=last];
-        self.ends_with(row, last) || self.begins(blanks(row), later)
+        self.ends_with(row) || self.begins(blanks(row), later)
     }
 
     #[inline]
-    fn ends_with(&self, row: &[u8], last: usize) -> bool {
-        let key = [row[last], back(row, last, 1), back(row, last, 2)];
-        self.ends.has(key) && self.ends.of(key).any(|literal| ends_with(row, literal))
+    fn ends_with(&self, row: &[u8]) -> bool {
+        self.ends.has(folded_back(row), |literal| ends_with(row, literal))
     }
 
     #[inline]
@@ -105,7 +104,7 @@ impl Filter {
             Some(first) if MARK[usize::from(*first)] => {
                 self.begins_with(bare(&row[prefix::plain(row)..]), later)
             }
-            Some(_) => self.starts_with(key(row), row, later) || has_place(row),
+            Some(_) => self.starts_with(word(row), row, later) || has_place(row),
             None => false,
         }
     }
@@ -124,20 +123,15 @@ impl Filter {
     }
 
     #[inline]
-    fn starts_with(&self, key: [u8; 3], row: &[u8], later: bool) -> bool {
-        (self.starts.has(key) && confirm(&self.starts, key, row))
-            || (later && self.later.has(key) && confirm(&self.later, key, row))
+    fn starts_with(&self, first: u64, row: &[u8], later: bool) -> bool {
+        let whole = |literal: &[u8]| starts_with(row, literal);
+        self.starts.has(first, whole) || (later && self.later.has(first, whole))
     }
 }
 
 /// Whether a hit of the filter only says that names of a job and a step may stand there.
 pub fn is_named(text: &[u8], at: usize) -> bool {
     text[at] == b'\t' && NAMED.iter().any(|literal| text[at..].starts_with(literal))
-}
-
-#[inline(never)]
-fn confirm(keys: &Keys, key: [u8; 3], row: &[u8]) -> bool {
-    keys.of(key).any(|literal| starts_with(row, literal))
 }
 
 /// Whether the row begins with a place: its first word, or the one after a mark, is a path with a
@@ -161,7 +155,12 @@ pub fn has_place(row: &[u8]) -> bool {
 
 #[inline]
 fn path_end(row: &[u8]) -> Option<usize> {
-    memchr2(b':', b' ', &row[..row.len().min(PLACE)])
+    // Most first words are short, and end with a blank.
+    let stop = |c: &u8| matches!(c, b':' | b' ');
+    let near = row.len().min(NEAR);
+    row[..near].iter().position(stop).or_else(|| {
+        memchr2(b':', b' ', &row[near..row.len().min(PLACE)]).map(|at| near + at)
+    })
 }
 
 /// The colon, or the blank before it, at `end` stands behind a place.
@@ -237,26 +236,6 @@ fn blanks(row: &[u8]) -> &[u8] {
     &row[at..]
 }
 
-fn back(row: &[u8], last: usize, n: usize) -> u8 {
-    if last >= n { row[last - n] } else { b'\n' }
-}
-
-fn key(row: &[u8]) -> [u8; 3] {
-    match row {
-        [a, b, c, ..] => [*a, *b, *c],
-        [a, b] => [*a, *b, b'\n'],
-        [a] => [*a, b'\n', b'\n'],
-        [] => [b'\n'; 3],
-    }
-}
-
-/// The same with a run of digits at the start as one 0.
-fn folded(row: &[u8]) -> [u8; 3] {
-    let digits = row.iter().take_while(|c| c.is_ascii_digit()).count();
-    let [b, c, _] = key(&row[digits..]);
-    if digits > 0 { [b'0', b, c] } else { key(row) }
-}
-
 /// A row that begins like `literal`: a 0 at its beginning stands for digits, `WORD` for a word.
 pub fn starts_with(mut row: &[u8], literal: &[u8]) -> bool {
     for (i, c) in literal.iter().enumerate() {
@@ -316,17 +295,25 @@ impl Searcher {
     }
 }
 
-/// The first bytes of literals: says yes too often, no never wrongly.
+/// Literals by their first bytes.
 struct Keys {
-    /// Of three bytes, hashed.
+    /// The first three bytes of one, hashed; of those of two bytes, these; of one, this. They say
+    /// yes too often, no never wrongly.
     triples: Box<[u64; Keys::TRIPLES]>,
-    /// Of two bytes.
     pairs: Box<[u64; Keys::PAIRS]>,
-    /// Of one, or one before a wildcard.
     any: [bool; 256],
-    /// The literals themselves, by a hash of the first two bytes; those of one by that.
-    literals: Vec<Vec<Vec<u8>>>,
-    short: Vec<Vec<Vec<u8>>>,
+    /// By a hash of the first two bytes; those of one by that.
+    literals: Vec<Vec<Literal>>,
+    short: Vec<Vec<Literal>>,
+}
+
+/// Eight bytes of it are compared at once.
+struct Literal {
+    first: u64,
+    /// The bytes of `first` that count.
+    mask: u64,
+    /// Of one with more bytes, or a wildcard.
+    whole: Option<Box<[u8]>>,
 }
 
 impl Keys {
@@ -338,46 +325,61 @@ impl Keys {
             triples: Box::new([0; Keys::TRIPLES]),
             pairs: Box::new([0; Keys::PAIRS]),
             any: [false; 256],
-            literals: vec![Vec::new(); 256],
-            short: vec![Vec::new(); 256],
+            literals: (0..256).map(|_| Vec::new()).collect(),
+            short: (0..256).map(|_| Vec::new()).collect(),
         }
     }
 
-    fn add(&mut self, key: &[u8], literal: Vec<u8>) {
+    /// Of `literal`, which may be turned round, so many bytes stand for themselves.
+    fn add(&mut self, literal: &[u8], fixed: usize, whole: &[u8]) {
+        let key = &literal[..fixed.min(8)];
+        let entry = Literal {
+            first: word(key),
+            mask: u64::MAX >> (64 - 8 * key.len()),
+            whole: (key.len() < literal.len()).then(|| whole.into()),
+        };
         match *key {
             [] => {}
-            [a] | [a, WORD, ..] => {
+            [a] => {
                 self.any[usize::from(a)] = true;
-                self.short[usize::from(a)].push(literal);
+                self.short[usize::from(a)].push(entry);
             }
-            [a, b] | [a, b, WORD, ..] => {
+            [a, b] => {
                 let (word, bit) = Keys::pair(a, b);
                 self.pairs[word] |= bit;
-                self.literals[Keys::slot(a, b)].push(literal);
+                self.literals[Keys::slot(a, b)].push(entry);
             }
             [a, b, c, ..] => {
                 let (word, bit) = Keys::triple([a, b, c]);
                 self.triples[word] |= bit;
-                self.literals[Keys::slot(a, b)].push(literal);
+                self.literals[Keys::slot(a, b)].push(entry);
             }
         }
     }
 
-    fn of(&self, [a, b, _]: [u8; 3]) -> impl Iterator<Item = &Vec<u8>> {
-        self.literals[Keys::slot(a, b)].iter().chain(&self.short[usize::from(a)])
+    /// Whether one begins with these bytes, and `whole` finds the rest of it.
+    #[inline]
+    fn has(&self, first: u64, whole: impl Fn(&[u8]) -> bool) -> bool {
+        let [a, b, c, ..] = first.to_le_bytes();
+        let (triple, third) = Keys::triple([a, b, c]);
+        let (pair, second) = Keys::pair(a, b);
+        let may = (self.triples[triple] & third != 0)
+            | (self.pairs[pair] & second != 0)
+            | self.any[usize::from(a)];
+        may && self.find(first, whole)
+    }
+
+    #[inline(never)]
+    fn find(&self, first: u64, whole: impl Fn(&[u8]) -> bool) -> bool {
+        let [a, b, ..] = first.to_le_bytes();
+        let literals = self.literals[Keys::slot(a, b)].iter().chain(&self.short[usize::from(a)]);
+        literals
+            .filter(|l| (l.first ^ first) & l.mask == 0)
+            .any(|l| l.whole.as_ref().is_none_or(|literal| whole(literal)))
     }
 
     fn slot(a: u8, b: u8) -> usize {
         usize::from(a.wrapping_mul(31) ^ b)
-    }
-
-    #[inline]
-    fn has(&self, key: [u8; 3]) -> bool {
-        let (triple, third) = Keys::triple(key);
-        let (pair, second) = Keys::pair(key[0], key[1]);
-        (self.triples[triple] & third != 0)
-            | (self.pairs[pair] & second != 0)
-            | self.any[usize::from(key[0])]
     }
 
     #[inline]
@@ -390,6 +392,46 @@ impl Keys {
     fn pair(a: u8, b: u8) -> (usize, u64) {
         let n = u16::from_le_bytes([a, b]);
         (usize::from(n >> 6), 1 << (n & 63))
+    }
+}
+
+/// The first eight bytes; behind the last one stand line ends, which no literal has.
+#[inline]
+fn word(row: &[u8]) -> u64 {
+    match row.first_chunk() {
+        Some(first) => u64::from_le_bytes(*first),
+        None => {
+            let mut first = [b'\n'; 8];
+            first[..row.len()].copy_from_slice(row);
+            u64::from_le_bytes(first)
+        }
+    }
+}
+
+/// The same with a run of digits at the start as one 0.
+fn folded(row: &[u8]) -> u64 {
+    match row.iter().take_while(|c| c.is_ascii_digit()).count() {
+        0 => word(row),
+        digits => word(&row[digits..]) << 8 | u64::from(b'0'),
+    }
+}
+
+/// The last eight bytes, the last one first, a run of digits there as one 0.
+fn folded_back(row: &[u8]) -> u64 {
+    match row.iter().rev().take_while(|c| c.is_ascii_digit()).count() {
+        0 => word_back(row),
+        digits => word_back(&row[..row.len() - digits]) << 8 | u64::from(b'0'),
+    }
+}
+
+fn word_back(row: &[u8]) -> u64 {
+    match row.last_chunk() {
+        Some(last) => u64::from_be_bytes(*last),
+        None => {
+            let mut last = [b'\n'; 8];
+            last[8 - row.len()..].copy_from_slice(row);
+            u64::from_be_bytes(last)
+        }
     }
 }
 

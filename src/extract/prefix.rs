@@ -31,7 +31,10 @@ pub fn plain(row: &[u8]) -> usize {
 fn one(row: &[u8]) -> usize {
     let Some(first) = row.first() else { return 0 };
     match first {
-        b'0'..=b'9' => spaced(row, stamp(row)).max(spaced(row, clock(row))).max(stream(row)),
+        b'0'..=b'9' => match stamp(row).max(clock(row)) {
+            0 => stream(row),
+            n => spaced(row, n),
+        },
         b' ' => level(row),
         b'[' if row.starts_with(b"[INFO] ") => 7,
         b'[' => bracketed(row),
