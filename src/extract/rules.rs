@@ -214,9 +214,9 @@ pub struct Rules {
     pub rules: Vec<Rule>,
     pub contexts: Vec<String>,
     pub filter: Filter,
-    /// Every literal of `holds`, and whose it is.
-    holds: AhoCorasick,
-    holders: Vec<u16>,
+    holds: Holders,
+    /// The same of rules whose rows begin with a place.
+    placed: Holders,
     /// By first byte.
     starts: Vec<Vec<(Vec<u8>, u16)>>,
     /// By last byte.
@@ -225,6 +225,27 @@ pub struct Rules {
     bare: Vec<u16>,
     /// Rules without a literal for rows that begin with a place.
     places: Vec<u16>,
+}
+
+/// Literals of `holds`, and whose they are.
+struct Holders {
+    searcher: AhoCorasick,
+    rules: Vec<u16>,
+}
+
+impl Holders {
+    fn new(of: &[(&[u8], u16)]) -> Option<Holders> {
+        let searcher = AhoCorasick::builder()
+            .kind(Some(aho_corasick::AhoCorasickKind::DFA))
+            .build(of.iter().map(|(literal, _)| literal))
+            .ok()?;
+        Some(Holders { searcher, rules: of.iter().map(|(_, rule)| *rule).collect() })
+    }
+
+    fn find(&self, row: &[u8], found: &mut Vec<u16>) {
+        let hits = self.searcher.find_overlapping_iter(row);
+        found.extend(hits.map(|hit| self.rules[hit.pattern().as_usize()]));
+    }
 }
 
 impl fmt::Debug for Rules {
@@ -281,15 +302,15 @@ impl Rules {
         if rules.len() > MOST {
             return None;
         }
-        let (mut holds, mut holders) = (Vec::new(), Vec::new());
+        let (mut holds, mut placed) = (Vec::new(), Vec::new());
         let mut starts = vec![Vec::new(); 256];
         let mut ends = vec![Vec::new(); 256];
         let (mut bare, mut places) = (Vec::new(), Vec::new());
         for (i, rule) in rules.iter().enumerate() {
             let i = u16::try_from(i).ok()?;
             for literal in &rule.holds {
-                holds.push(literal.as_bytes());
-                holders.push(i);
+                let of = if rule.place { &mut placed } else { &mut holds };
+                of.push((literal.as_bytes(), i));
             }
             for literal in &rule.starts {
                 let first = *literal.as_bytes().first()?;
@@ -312,20 +333,15 @@ impl Rules {
             let mine = |(_, i): &&(Vec<u8>, u16)| rules[usize::from(*i)].when.is_some() == later;
             of.iter().flatten().filter(mine).map(|(literal, _)| literal.clone()).collect()
         };
-        let free = |(_, i): &(&&[u8], &u16)| !rules[usize::from(**i)].place;
-        let free: Vec<&[u8]> = holds.iter().zip(&holders).filter(free).map(|(l, _)| *l).collect();
+        let free: Vec<&[u8]> = holds.iter().map(|(literal, _)| *literal).collect();
         let now = [&literals(&starts, false)[..], &fences].concat();
         let all_ends = [literals(&ends, false), literals(&ends, true)].concat();
         let filter = Filter::new(&free, &now, &all_ends, &literals(&starts, true))?;
-        let searcher = AhoCorasick::builder()
-            .kind(Some(aho_corasick::AhoCorasickKind::DFA))
-            .build(&holds)
-            .ok()?;
         Some(Rules {
             contexts,
             filter,
-            holds: searcher,
-            holders,
+            holds: Holders::new(&holds)?,
+            placed: Holders::new(&placed)?,
             starts,
             ends,
             bare,
@@ -341,9 +357,7 @@ impl Rules {
         if row.len() > LONGEST {
             return;
         }
-        for hit in self.holds.find_overlapping_iter(row) {
-            found.push(self.holders[hit.pattern().as_usize()]);
-        }
+        self.holds.find(row, found);
         let whole = lead(row);
         let behind = untag(whole);
         for row in [whole, behind] {
@@ -366,6 +380,7 @@ impl Rules {
             }
         }
         if has_place(whole) || has_place(behind) {
+            self.placed.find(row, found);
             found.extend(&self.places);
         }
         if bare {
