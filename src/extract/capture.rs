@@ -51,7 +51,11 @@ impl Captures<'_> {
 
     /// What it says; what is no UTF-8 is replaced.
     pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.name(name).map(String::from_utf8_lossy)
+        let group = self.name(name)?;
+        Some(
+            std::str::from_utf8(group)
+                .map_or_else(|_| String::from_utf8_lossy(group), Cow::Borrowed),
+        )
     }
 
     /// A template with the groups in the place of their `{name}`.

@@ -13,8 +13,6 @@ const NAMED: [&[u8]; 2] = [b"\t20", b"\t\xef\xbb\xbf20"];
 pub const WORD: u8 = 1;
 /// A path at the beginning of a row is not longer.
 const PLACE: usize = 300;
-/// Up to here a loop is faster than a call.
-const NEAR: usize = 12;
 /// A mark before it, mojibaked or not, is not longer.
 const MARK_LENGTH: usize = 13;
 
@@ -33,12 +31,11 @@ enum Searcher {
 }
 
 impl Filter {
-    /// A start's leading digits are written as one 0. None: a literal is too long or too many.
+    /// Literals of rules: those that a row holds, begins with, begins with behind what an earlier
+    /// row said, and ends with. Digits at an edge are written as one 0. None: they are too many.
     pub fn new(
         holds: &[&[u8]],
-        starts: &[Vec<u8>],
-        ends: &[Vec<u8>],
-        later: &[Vec<u8>],
+        [starts, later, ends]: [&[(Vec<u8>, Option<u16>)]; 3],
     ) -> Option<Filter> {
         let mut shortest: Vec<&[u8]> = holds.to_vec();
         shortest.sort_by_key(|l| (l.len(), *l));
@@ -54,14 +51,35 @@ impl Filter {
         let mut filter =
             Filter { packs, starts: Keys::new(), ends: Keys::new(), later: Keys::new() };
         let word = |l: &[u8]| l.iter().position(|c| *c == WORD).unwrap_or(l.len());
-        starts.iter().for_each(|l| filter.starts.add(l, word(l), l));
-        later.iter().for_each(|l| filter.later.add(l, word(l), l));
-        for literal in ends {
+        starts.iter().for_each(|(l, rule)| filter.starts.add(l, word(l), l, *rule));
+        later.iter().for_each(|(l, rule)| filter.later.add(l, word(l), l, *rule));
+        for (literal, rule) in ends {
             let back: Vec<u8> = literal.iter().rev().copied().collect();
             let digits = back.iter().skip(1).position(|c| *c == b'0');
-            filter.ends.add(&back, digits.map_or(back.len(), |n| n + 1), literal);
+            filter.ends.add(&back, digits.map_or(back.len(), |n| n + 1), literal, *rule);
         }
         Some(filter)
+    }
+
+    /// Whether a row holds one.
+    pub fn holds(&self, row: &[u8]) -> bool {
+        self.packs.iter().any(|searcher| searcher.find(row, 0).is_some())
+    }
+
+    /// Adds the rules of the literals at the edges of a row: `whole` is what is left of it without
+    /// prefix, `behind` the same without a tag.
+    pub fn rules(&self, row: &[u8], [whole, behind]: [&[u8]; 2], found: &mut Vec<u16>) {
+        let mut add = |keys: &Keys, first: u64, rest: &dyn Fn(&[u8]) -> bool| {
+            found.extend(keys.of(first, rest).filter_map(|literal| literal.rule));
+        };
+        for row in [whole, behind] {
+            add(&self.starts, folded(row), &|literal| starts_with(row, literal));
+            add(&self.later, folded(row), &|literal| starts_with(row, literal));
+            if behind.len() == whole.len() {
+                break;
+            }
+        }
+        add(&self.ends, folded_back(row), &|literal| ends_with(row, literal));
     }
 
     /// Adds a position in each row of the block that holds a literal, in order.
@@ -140,27 +158,39 @@ pub fn has_place(row: &[u8]) -> bool {
     let mut row = blanks(row);
     let Some(mut end) = path_end(row) else { return false };
     if row[end] == b' ' {
-        if end <= MARK_LENGTH && !row[..end].is_ascii() {
-            row = blanks(&row[end..]);
-            match path_end(row) {
-                Some(next) => end = next,
-                None => return false,
-            }
-        } else if row.get(end + 1) != Some(&b':') {
+        if row.get(end + 1) == Some(&b':') {
+            return is_place(row, end);
+        }
+        if end > MARK_LENGTH || row[..end].is_ascii() {
             return false;
+        }
+        row = blanks(&row[end..]);
+        match path_end(row) {
+            Some(next) => end = next,
+            None => return false,
         }
     }
     is_place(row, end)
 }
 
+/// The first colon or blank.
 #[inline]
 fn path_end(row: &[u8]) -> Option<usize> {
-    // Most first words are short, and end with a blank.
-    let stop = |c: &u8| matches!(c, b':' | b' ');
-    let near = row.len().min(NEAR);
-    row[..near].iter().position(stop).or_else(|| {
-        memchr2(b':', b' ', &row[near..row.len().min(PLACE)]).map(|at| near + at)
-    })
+    // Most first words are short.
+    let first = word(row);
+    let ends = zeros(first ^ EACH * u64::from(b' ')) | zeros(first ^ EACH * u64::from(b':'));
+    if ends != 0 {
+        return Some(ends.trailing_zeros() as usize / 8);
+    }
+    let rest = row.get(8..row.len().min(PLACE))?;
+    memchr2(b':', b' ', rest).map(|at| at + 8)
+}
+
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// The high bit of the first byte that is 0, and of no earlier one.
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(EACH) & !word & (EACH << 7)
 }
 
 /// The colon, or the blank before it, at `end` stands behind a place.
@@ -237,7 +267,7 @@ fn blanks(row: &[u8]) -> &[u8] {
 }
 
 /// A row that begins like `literal`: a 0 at its beginning stands for digits, `WORD` for a word.
-pub fn starts_with(mut row: &[u8], literal: &[u8]) -> bool {
+fn starts_with(mut row: &[u8], literal: &[u8]) -> bool {
     for (i, c) in literal.iter().enumerate() {
         let run = match c {
             b'0' if i == 0 => row.iter().take_while(|c| c.is_ascii_digit()).count(),
@@ -256,7 +286,7 @@ pub fn starts_with(mut row: &[u8], literal: &[u8]) -> bool {
 }
 
 /// A row that ends like `literal`: a 0 in it stands for digits.
-pub fn ends_with(mut row: &[u8], literal: &[u8]) -> bool {
+fn ends_with(mut row: &[u8], literal: &[u8]) -> bool {
     for c in literal.iter().rev() {
         let run = match c {
             b'0' => row.iter().rev().take_while(|c| c.is_ascii_digit()).count(),
@@ -314,6 +344,7 @@ struct Literal {
     mask: u64,
     /// Of one with more bytes, or a wildcard.
     whole: Option<Box<[u8]>>,
+    rule: Option<u16>,
 }
 
 impl Keys {
@@ -331,12 +362,13 @@ impl Keys {
     }
 
     /// Of `literal`, which may be turned round, so many bytes stand for themselves.
-    fn add(&mut self, literal: &[u8], fixed: usize, whole: &[u8]) {
+    fn add(&mut self, literal: &[u8], fixed: usize, whole: &[u8], rule: Option<u16>) {
         let key = &literal[..fixed.min(8)];
         let entry = Literal {
             first: word(key),
             mask: u64::MAX >> (64 - 8 * key.len()),
             whole: (key.len() < literal.len()).then(|| whole.into()),
+            rule,
         };
         match *key {
             [] => {}
@@ -371,11 +403,16 @@ impl Keys {
 
     #[inline(never)]
     fn find(&self, first: u64, whole: impl Fn(&[u8]) -> bool) -> bool {
+        self.of(first, whole).next().is_some()
+    }
+
+    /// Those that begin with these bytes, if `whole` finds the rest of them.
+    fn of(&self, first: u64, whole: impl Fn(&[u8]) -> bool) -> impl Iterator<Item = &Literal> {
         let [a, b, ..] = first.to_le_bytes();
         let literals = self.literals[Keys::slot(a, b)].iter().chain(&self.short[usize::from(a)]);
         literals
-            .filter(|l| (l.first ^ first) & l.mask == 0)
-            .any(|l| l.whole.as_ref().is_none_or(|literal| whole(literal)))
+            .filter(move |l| (l.first ^ first) & l.mask == 0)
+            .filter(move |l| l.whole.as_ref().is_none_or(|literal| whole(literal)))
     }
 
     fn slot(a: u8, b: u8) -> usize {
@@ -453,9 +490,11 @@ mod tests {
 
     fn filter() -> Filter {
         let holds: [&[u8]; 3] = [b": error", b"): error", b"Traceback"];
-        let edge = |all: &[&str]| -> Vec<Vec<u8>> { all.iter().map(|l| (*l).into()).collect() };
-        let starts = edge(&["FAIL", "OK", "0 passed"]);
-        Filter::new(&holds, &starts, &edge(&[".js", "Stop."]), &edge(&["at "])).expect("a filter")
+        let edge = |all: &[&str]| -> Vec<(Vec<u8>, Option<u16>)> {
+            all.iter().map(|l| ((*l).into(), Some(0))).collect()
+        };
+        let (starts, ends) = (edge(&["FAIL", "OK", "0 passed"]), edge(&[".js", "Stop.", " in 0"]));
+        Filter::new(&holds, [&starts, &edge(&["at "]), &ends]).expect("a filter")
     }
 
     #[test]
@@ -481,6 +520,7 @@ mod tests {
             "2024-05-01T10:00:00.0Z 12 passed",
             "[ERROR] FAIL",
             "make: x.  Stop.",
+            "done in 123",
             "a.c:3",
             "[ERROR] src/a.scala:3: x",
             "C:\\a.c:3",
@@ -499,6 +539,7 @@ mod tests {
             "2024-05-01T10:00:00.0Z x",
             "at 10:00",
             "a.c: x",
+            "done in x",
             "error:3",
         ] {
             assert!(!filter.edges(row.as_bytes(), false), "{row}");

@@ -35,7 +35,7 @@ pub fn look(line: &[u8]) -> Look<'_> {
     let returns = line.iter().rev().take_while(|c| **c == b'\r').count();
     let line = &line[..line.len() - returns];
     if is_plain(line) {
-        return Look::Row(String::from_utf8_lossy(line));
+        return Look::Row(lossy(line));
     }
     if memchr(0x1b, line).is_some() {
         return Look::Rows(render(&String::from_utf8_lossy(line)));
@@ -47,12 +47,17 @@ pub fn look(line: &[u8]) -> Look<'_> {
     }
 }
 
+/// `from_utf8_lossy`, which goes byte by byte, is asked only where it must.
+fn lossy(line: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed)
+}
+
 /// A row without escapes: what stands after its last carriage return, but for those at its end.
 fn seen(row: &[u8]) -> String {
     let returns = row.iter().rev().take_while(|c| **c == b'\r').count();
     let row = &row[..row.len() - returns];
     let row = &row[memrchr(b'\r', row).map_or(0, |at| at + 1)..];
-    let row = String::from_utf8_lossy(row);
+    let row = lossy(row);
     if is_plain(row.as_bytes()) { row.into_owned() } else { render(&row).rows.concat() }
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::capture::{Captures, Pattern};
 use super::examples;
-use super::filter::{Filter, WORD, ends_with, has_place, lead, starts_with, trim_end, untag};
+use super::filter::{Filter, WORD, has_place, lead, trim_end, untag};
 use crate::event::Severity;
 
 /// The rules of the house. Within a kind the first that fits a row decides.
@@ -217,10 +217,6 @@ pub struct Rules {
     holds: Holders,
     /// The same of rules whose rows begin with a place.
     placed: Holders,
-    /// By first byte.
-    starts: Vec<Vec<(Vec<u8>, u16)>>,
-    /// By last byte.
-    ends: Vec<Vec<(Vec<u8>, u16)>>,
     /// Rules without a literal: they have a context.
     bare: Vec<u16>,
     /// Rules without a literal for rows that begin with a place.
@@ -303,8 +299,9 @@ impl Rules {
             return None;
         }
         let (mut holds, mut placed) = (Vec::new(), Vec::new());
-        let mut starts = vec![Vec::new(); 256];
-        let mut ends = vec![Vec::new(); 256];
+        // A fence of Markdown begins so, or in a quote.
+        let fences = ["```", "~~~", "> `", "> ~", ">``", ">~~"].map(|l| (l.into(), None));
+        let (mut starts, mut later, mut ends) = (Vec::from(fences), Vec::new(), Vec::new());
         let (mut bare, mut places) = (Vec::new(), Vec::new());
         for (i, rule) in rules.iter().enumerate() {
             let i = u16::try_from(i).ok()?;
@@ -312,38 +309,21 @@ impl Rules {
                 let of = if rule.place { &mut placed } else { &mut holds };
                 of.push((literal.as_bytes(), i));
             }
-            for literal in &rule.starts {
-                let first = *literal.as_bytes().first()?;
-                starts[usize::from(first)].push((literal.clone().into_bytes(), i));
-            }
-            for literal in &rule.ends {
-                let last = *literal.as_bytes().last()?;
-                let digits = if last == b'0' { b'0'..=b'9' } else { last..=last };
-                for last in digits {
-                    ends[usize::from(last)].push((literal.clone().into_bytes(), i));
-                }
-            }
+            let edge = |literal: &String| (literal.clone().into_bytes(), Some(i));
+            let mine = if rule.when.is_some() { &mut later } else { &mut starts };
+            mine.extend(rule.starts.iter().map(edge));
+            ends.extend(rule.ends.iter().map(edge));
             if rule.holds.is_empty() && rule.starts.is_empty() && rule.ends.is_empty() {
                 if rule.place { places.push(i) } else { bare.push(i) }
             }
         }
-        // A fence of Markdown begins so, or in a quote.
-        let fences = ["```", "~~~", "> `", "> ~", ">``", ">~~"].map(Vec::from);
-        let literals = |of: &'_ [Vec<(Vec<u8>, u16)>], later: bool| -> Vec<Vec<u8>> {
-            let mine = |(_, i): &&(Vec<u8>, u16)| rules[usize::from(*i)].when.is_some() == later;
-            of.iter().flatten().filter(mine).map(|(literal, _)| literal.clone()).collect()
-        };
         let free: Vec<&[u8]> = holds.iter().map(|(literal, _)| *literal).collect();
-        let now = [&literals(&starts, false)[..], &fences].concat();
-        let all_ends = [literals(&ends, false), literals(&ends, true)].concat();
-        let filter = Filter::new(&free, &now, &all_ends, &literals(&starts, true))?;
+        let filter = Filter::new(&free, [&starts, &later, &ends])?;
         Some(Rules {
             contexts,
             filter,
             holds: Holders::new(&holds)?,
             placed: Holders::new(&placed)?,
-            starts,
-            ends,
             bare,
             places,
             rules,
@@ -357,28 +337,12 @@ impl Rules {
         if row.len() > LONGEST {
             return;
         }
-        self.holds.find(row, found);
+        if self.filter.holds(row) {
+            self.holds.find(row, found);
+        }
         let whole = lead(row);
         let behind = untag(whole);
-        for row in [whole, behind] {
-            let Some(first) = row.first() else { break };
-            let first = if first.is_ascii_digit() { b'0' } else { *first };
-            for (literal, rule) in &self.starts[usize::from(first)] {
-                if may_start(row, literal) && starts_with(row, literal) {
-                    found.push(*rule);
-                }
-            }
-            if behind.len() == whole.len() {
-                break;
-            }
-        }
-        if let Some(last) = row.last() {
-            for (literal, rule) in &self.ends[usize::from(*last)] {
-                if may_end(row, literal) && ends_with(row, literal) {
-                    found.push(*rule);
-                }
-            }
-        }
+        self.filter.rules(row, [whole, behind], found);
         if has_place(whole) || has_place(behind) {
             self.placed.find(row, found);
             found.extend(&self.places);
@@ -506,26 +470,6 @@ impl Rule {
             let last = text.lines().last().unwrap_or_default();
             format!("pattern: {}", last.trim_start_matches("error: "))
         })
-    }
-}
-
-/// Whether the second byte of a row is that of a literal, where that has one that stands for itself.
-#[inline]
-fn may_start(row: &[u8], literal: &[u8]) -> bool {
-    match literal {
-        [b'0', ..] | [_, WORD, ..] | [_] => true,
-        [_, second, ..] => row.get(1) == Some(second),
-        [] => false,
-    }
-}
-
-/// The same of the last byte but one.
-#[inline]
-fn may_end(row: &[u8], literal: &[u8]) -> bool {
-    match literal {
-        [.., b'0'] | [.., b'0', _] | [_] => true,
-        [.., before, _] => row.len() > 1 && row[row.len() - 2] == *before,
-        [] => false,
     }
 }
 
