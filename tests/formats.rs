@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use orch::event::{Body, End, Event, Evidence, Exit, Outcome};
+use orch::event::{Body, End, Event, Evidence, Exit, Outcome, Severity};
 use orch::extract::{Extractor, Format};
 use proptest::prelude::*;
 
@@ -401,6 +401,82 @@ fn a_captured_screen_tells_how_its_turn_ended() {
         "Which one?\n❯ 1. a\n  2. b\nEnter to select · Esc to cancel\n".as_bytes(),
     );
     assert!(kinds(&asked).contains(&"question"));
+}
+
+/// What the ends and the parts of rare turns say: each was free to change without a test to see it.
+#[test]
+fn the_rarer_ends_of_a_turn_are_told() {
+    let last = |format, input: &str| end(&events(format, input.as_bytes())).clone();
+    let stopped = r#"{"type":"session_meta","payload":{"id":"r","cwd":"/w"}}
+{"type":"event_msg","payload":{"type":"task_started"}}
+{"type":"event_msg","payload":{"type":"turn_aborted","reason":"interrupted"}}
+"#;
+    assert_eq!(last(Format::Codex, stopped).reason.as_deref(), Some("interrupted by the user"));
+    let stopped = last(Format::Pi, &pi("\"stopReason\":\"aborted\""));
+    assert_eq!(stopped.reason.as_deref(), Some("interrupted by the user"));
+    let limit = r#"{"type":"error","sessionID":"s","error":{"name":"APIError","data":{"message":"no","statusCode":429}}}"#;
+    assert_eq!(last(Format::Opencode, limit).outcome, Outcome::RateLimited);
+    let limit = "{\n \"error\": { \"message\": \"no\", \"code\": 429 },\n \"stats\": {}\n}\n";
+    assert_eq!(last(Format::Gemini, limit).outcome, Outcome::RateLimited);
+    let working = "=== 3 passed in 0.12s ===\n✻ Cogitating… (12s · esc to interrupt)\n> \n";
+    let working = last(Format::Text, working).reason;
+    assert_eq!(working.as_deref(), Some("still at work when the input ended"));
+    // a shell that a person left by ^C
+    let shell = "Script started on 2026-01-01 10:00:00+00:00 [TERM=\"xterm\"]\nx\r\n\nScript done on 2026-01-01 10:00:01+00:00 [COMMAND_EXIT_CODE=\"130\"]\n";
+    assert_eq!(last(Format::Script, shell).outcome, Outcome::Unknown);
+    let far = "usage limit reached, try again in 99999 days\n";
+    assert_eq!(last(Format::Text, far).resets.resets_in_ms, None);
+    let menu = "Do you want to proceed?\n❯ 1. Yes\n  2. No\n";
+    for shell in ["%", "#"] {
+        assert_eq!(last(Format::Text, &format!("{menu}{shell} \n")).outcome, Outcome::Unknown);
+    }
+}
+
+#[test]
+fn a_retry_of_codex_is_a_warning_and_a_cost_is_that_of_its_turn() {
+    let retry = "{\"type\":\"thread.started\",\"thread_id\":\"t\"}\n{\"type\":\"error\",\"message\":\"Reconnecting... 1/5\"}\n";
+    let told = events(Format::Codex, retry.as_bytes());
+    assert!(told.iter().any(|e| matches!(e.body, Body::Error { severity: Severity::Warning, .. })));
+
+    let result = |cost: &str| {
+        format!(
+            "{{\"type\":\"result\",\"session_id\":\"s\",\"is_error\":false,\"result\":\"ok\",\"usage\":{{}},\"total_cost_usd\":{cost}}}\n"
+        )
+    };
+    let two = format!("{}{}", result("1.0"), result("1.5"));
+    let costs: Vec<f64> = events(Format::Claude, two.as_bytes())
+        .iter()
+        .filter_map(|e| match e.body {
+            Body::Usage { cost_usd, .. } => cost_usd,
+            _ => None,
+        })
+        .collect();
+    assert_eq!(costs, [1.0, 0.5]);
+    let millions =
+        format!("{AIDER}> Tokens: 2M sent, 1k received. Cost: $3 message, $4 session.\n");
+    assert!(events(Format::Aider, millions.as_bytes()).iter().any(|e| matches!(
+        e.body,
+        Body::Usage { input_tokens: 2_000_000, output_tokens: 1_000, .. }
+    )));
+}
+
+/// What is left open does not hold back all that follows.
+#[test]
+fn a_fence_and_a_frame_that_were_left_open_end() {
+    let rows = format!("```\n{}make: *** [all] Error 1\n", "compiling\n".repeat(200_000));
+    assert_eq!(end(&events(Format::Text, rows.as_bytes())).outcome, Outcome::Failed);
+    let mut extractor = Extractor::new(Format::Tty);
+    let mut out = Vec::new();
+    extractor.push(b"\x1b[?2026ha.c:1:2: error: x\r\n", &mut out);
+    extractor.push("y\r\n".repeat(200_000).as_bytes(), &mut out);
+    assert_eq!(kinds(&out), ["error"]);
+}
+
+#[test]
+fn two_runs_of_go_test_are_two_summaries() {
+    let run = "ok  \texample.com/a\t0.01s\nok  \texample.com/b\t0.01s\n";
+    let told = events(Format::Text, run.repeat(2).as_bytes());
+    assert_eq!(kinds(&told), ["test_summary", "test_summary", "task_complete"]);
 }
 
 #[test]
