@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,9 +11,13 @@ use clap::Parser;
 use orch::cli::{self, Answer};
 use orch::event::{Event, TYPES};
 use orch::extract::{self, Extractor, Format};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Bytes asked for at once.
 const BUFFER: usize = 256 << 10;
+/// Input that has not gone on for so long rests: what stands open is told. Half of the time in which
+/// an event is to follow its last byte.
+const REST: Timespec = Timespec { tv_sec: 0, tv_nsec: 25_000_000 };
 
 /// Read what a session printed and write it as events, one JSON object a line
 #[derive(Parser)]
@@ -64,7 +69,18 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         extractor.push(&buffer[..n], &mut events);
         print(&events, &args.only)?;
         events.clear();
+        if rests(&input) {
+            extractor.rest(&mut events);
+            print(&events, &args.only)?;
+            events.clear();
+        }
     }
+}
+
+/// Whether nothing more came for a while.
+fn rests(input: &impl AsFd) -> bool {
+    let mut fds = [PollFd::new(input, PollFlags::IN)];
+    matches!(poll(&mut fds, Some(&REST)), Ok(0))
 }
 
 /// All that one read gave is written before the next may block.

@@ -25,6 +25,10 @@ pub trait Decoder {
         None
     }
 
+    /// No more has come for a while, and `partial` is the line that lacks its newline: tells what
+    /// stands open. What is told so is not told again.
+    fn rest(&mut self, _partial: &[u8], _sink: &mut Sink<'_>) {}
+
     /// Events that only the end of the input settles.
     fn close(&mut self, _sink: &mut Sink<'_>) {}
 

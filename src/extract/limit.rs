@@ -73,6 +73,11 @@ pub fn is_limit(text: &str) -> bool {
     LIMIT.is_match(text) && (!NEAR.is_match(text) || LIMIT.is_match(&NEAR.replace_all(text, "")))
 }
 
+/// Speaks of a limit that may be met yet.
+pub fn is_near(text: &str) -> bool {
+    NEAR.is_match(text)
+}
+
 /// Says when it ends.
 pub fn has_reset(text: &str) -> bool {
     RESET.is_match(text)

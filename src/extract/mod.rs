@@ -204,6 +204,24 @@ impl Extractor {
         }
     }
 
+    /// To be called where the input rests: tells a prompt or a limit that stands open, once, as an
+    /// event that the end of the input would have told.
+    pub fn rest(&mut self, out: &mut Vec<Event>) {
+        let Extractor { input, seq, place } = self;
+        if let Input::Lines(lines, _) = input {
+            let at = if lines.is_between() { lines.last() } else { lines.next() };
+            (place.line, place.offset) = at;
+        }
+        let mut sink = Sink::new(out, seq, place);
+        sink.set_ts(None);
+        match input {
+            Input::Unread(_) => {}
+            Input::Lines(lines, decoder) => decoder.rest(lines.partial(), &mut sink),
+            Input::Tty(tty) => tty.rest(&mut sink),
+            Input::Script(script) => script.rest(&mut sink),
+        }
+    }
+
     /// From here on events name the rule that made them.
     pub fn explain(&mut self) {
         self.place.explain = true;

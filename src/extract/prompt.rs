@@ -37,6 +37,12 @@ static CHOICE: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)[\[(](?:y(?:es)?/n(?:o)?(?:/\S+)?)[\])]:?\s*[>?]?\s*$|\(y\)es/\(n\)o\b.{0,80}:?\s*$",
     )
 });
+/// A program that waits for a value, on the row where it is typed.
+static FIELD: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)^\s*(?:(?:\[sudo\] )?password(?: for [^:]{1,60})?|(?:enter )?passphrase(?: for [^:]{1,200})?|user ?name(?: for [^\n]{1,200})?|[\w@.-]{1,60}'s password|enter a value):\s*$",
+    )
+});
 /// The foot of a dialog; its options may have rows of description.
 static FOOTER: LazyLock<Regex> = LazyLock::new(|| {
     regex(
@@ -49,7 +55,12 @@ const TALLEST: usize = 24;
 
 /// The question that stands open at the end of these rows.
 pub fn live(rows: &[&String]) -> Option<Prompt> {
-    by_footer(rows).or_else(|| by_menu(rows))
+    by_footer(rows).or_else(|| by_menu(rows)).or_else(|| by_field(rows))
+}
+
+fn by_field(rows: &[&String]) -> Option<Prompt> {
+    let row = rows.last().filter(|row| FIELD.is_match(row))?;
+    Some(Prompt::Question(row.trim().to_string()))
 }
 
 fn by_footer(rows: &[&String]) -> Option<Prompt> {
@@ -85,18 +96,23 @@ fn footer(rows: &[&String]) -> Option<(usize, usize)> {
 fn by_menu(rows: &[&String]) -> Option<Prompt> {
     let mut options = 0;
     let mut below = None;
+    let mut picked = false;
     for (i, row) in rows.iter().enumerate().rev().take(TALLEST) {
-        if is_shell(row) {
+        if is_shell(row) || is_composer(row) {
             return None;
         }
         let choice = CHOICE.is_match(row.trim_end());
-        if choice || (asks(row) && options > 1 && !OPTION.is_match(row)) {
+        if choice || (asks(row) && options > 1 && picked && !OPTION.is_match(row)) {
+            if !choice && row.trim_start().starts_with('>') {
+                return None;
+            }
             let from = i.saturating_sub(usize::from(!ASK.is_match(row)));
             let text = rows[from..=i].iter().map(|r| r.trim()).collect::<Vec<_>>().join("\n");
             return Some(kind(text, false));
         }
         if let Some(n) = number(row) {
             options += 1;
+            picked |= is_picked(row);
             below = Some(n);
         } else if !MENU.is_match(row) && !is_rule(row) && !is_folded(&rows[..=i], below) {
             return None;
@@ -146,6 +162,16 @@ fn is_rule(row: &str) -> bool {
     !row.chars().any(char::is_alphanumeric) && !is_shell(row)
 }
 
+/// An option with the mark of the one that is picked: a list in prose has none.
+fn is_picked(row: &str) -> bool {
+    row.trim_start().starts_with(|c: char| !c.is_alphanumeric())
+}
+
+/// Where the next prompt is typed: no dialog is open.
+fn is_composer(row: &str) -> bool {
+    matches!(row.trim(), "❯" | "›")
+}
+
 /// The prompt of a shell: the program that asked is gone.
 fn is_shell(row: &str) -> bool {
     matches!(row.trim(), "$" | "%" | "#")
@@ -180,14 +206,26 @@ mod tests {
         let screen = "☐ Database\nWhich database?\n❯ 1. SQLite\n     A file.\n  2. PostgreSQL\n     A server.\nEnter to select · ↑/↓ to navigate · Esc to cancel\n";
         assert_eq!(ask(screen), Some(Prompt::Question("Which database?".into())));
         assert_eq!(ask("Overwrite a? [y/N] "), permission("Overwrite a? [y/N]"));
+        for field in ["[sudo] password for me:", "  Enter a value: ", "Username for 'https://x': "]
+        {
+            assert_eq!(ask(field), Some(Prompt::Question(field.trim().into())));
+        }
+        assert_eq!(ask("Password: hunter2\n"), None);
     }
 
     #[test]
     fn what_was_answered_or_quoted_is_no_prompt() {
         let menu = "Do you want to proceed?\n❯ 1. Yes\n  2. No\n";
-        for after in
-            ["● Done.\n", "Esc to cancel\nDone with it.\n", "$ \n", "> go on\n  then more\n"]
-        {
+        assert_eq!(ask(&menu.replace("❯", " ")), None);
+        let quoted = "> Do you want to proceed?\n> 1. Yes\n> 2. No\n";
+        assert_eq!(ask(quoted), None);
+        for after in [
+            "───\n❯ \n───\n",
+            "● Done.\n",
+            "Esc to cancel\nDone with it.\n",
+            "$ \n",
+            "> go on\n  then more\n",
+        ] {
             assert_eq!(ask(&format!("{menu}{after}")), None, "{after}");
         }
         assert_eq!(ask("Overwrite a? [y/N] y\n"), None);

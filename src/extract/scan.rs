@@ -75,6 +75,15 @@ impl Scanner {
         self.spoke.is_some_and(|row| number.saturating_sub(row) <= 5)
     }
 
+    /// Whether a row is a CI system's last word of a job.
+    pub fn ends_job(&mut self, row: &str) -> bool {
+        self.rules.candidates(row.as_bytes(), false, &mut self.found);
+        let rules = self.found.iter().map(|i| &self.rules.rules[usize::from(*i)]);
+        let mut jobs =
+            rules.filter(|rule| rule.weight == Weight::Job && rule.kind == Kind::Verdict);
+        jobs.any(|rule| rule.captures(row).is_some())
+    }
+
     /// Which rows are to be shown from the one of this number on.
     pub fn want(&self, number: u64) -> Want {
         self.diagnostics.want(number)
@@ -175,7 +184,10 @@ impl Scanner {
             because: Vec::new(),
         };
         match rule.weight {
-            Weight::Job => self.job = Some(claim(0.8)),
+            Weight::Job => {
+                self.job = Some(claim(0.8));
+                self.verdicts += 1;
+            }
             Weight::Build => self.decide(claim(0.6)),
             Weight::Phrase => self.pattern = Some(claim(0.4)),
         }

@@ -103,6 +103,10 @@ impl Script {
         }
     }
 
+    pub fn rest(&mut self, sink: &mut Sink<'_>) {
+        self.tty.rest(sink);
+    }
+
     pub fn close(&mut self, sink: &mut Sink<'_>) {
         if !self.held.is_empty() {
             let held = std::mem::take(&mut self.held);

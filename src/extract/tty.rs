@@ -81,6 +81,13 @@ impl Tty {
         self.view.painted || self.view.frames
     }
 
+    pub fn rest(&mut self, sink: &mut Sink<'_>) {
+        let view = &mut self.view;
+        sink.set_place(view.line + 1, view.offset);
+        let rows: Vec<String> = view.screen().texts().map(|row| bare(&row).into()).collect();
+        view.text.ask(&rows, sink);
+    }
+
     pub fn close(&mut self, sink: &mut Sink<'_>) {
         let view = &mut self.view;
         view.end_frame(sink);

@@ -156,6 +156,12 @@ impl Decoder for Whole {
         }
     }
 
+    fn rest(&mut self, partial: &[u8], sink: &mut Sink<'_>) {
+        if matches!(self.state, State::Start(_) | State::Other) {
+            self.other.rest(partial, sink);
+        }
+    }
+
     fn close(&mut self, sink: &mut Sink<'_>) {
         if matches!(self.state, State::Read(..)) {
             return;
