@@ -377,6 +377,39 @@ fn a_format_may_begin_late_and_end_early_and_that_is_told() {
 }
 
 #[test]
+fn another_client_may_start_where_one_was_read() {
+    let claude = "{\"type\":\"system\",\"subtype\":\"init\",\"session_id\":\"s\"}\n{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"result\":\"ok\",\"session_id\":\"s\"}\n";
+    let codex = "{\"type\": \"thread.started\",\"thread_id\":\"t\"}\n{\"type\":\"turn.failed\",\"error\":{\"message\":\"no\"}}\n";
+    let both = events(Format::Auto, format!("{claude}{codex}").as_bytes());
+    assert!(
+        both.iter().any(|e| matches!(&e.body, Body::Note { text } if text == "codex from here on"))
+    );
+    assert_eq!((end(&both).outcome, end(&both).evidence), (Outcome::Failed, Evidence::Protocol));
+    // a session that says nothing of its end takes nothing back
+    let begun = format!("{claude}{}", codex.lines().next().expect("a line"));
+    assert_eq!(end(&events(Format::Auto, begun.as_bytes())).outcome, Outcome::Complete);
+    // what stands between them may be anybody's words
+    let between = events(Format::Auto, format!("{claude}text\n{codex}").as_bytes());
+    assert_eq!(end(&between).outcome, Outcome::Complete);
+    assert!(between.iter().any(|e| e.source.format == "codex"));
+    // however many other records stand before it
+    let log = format!("{}{codex}", "{\"type\":\"log\"}\n".repeat(600));
+    assert!(kinds(&events(Format::Auto, log.as_bytes())).contains(&"turn_end"));
+}
+
+#[test]
+fn a_heading_alone_makes_no_transcript() {
+    for log in [
+        "# Claude Code\n\nmake: *** [all] Error 1\n",
+        "$ cat AGENTS.md\n# Agent: rules\n$ make\nsrc/a.c:3:5: error: no\nmake: *** [all] Error 1\n",
+        "**Copilot** finished\n## Tools\nmake: *** [all] Error 1\n",
+    ] {
+        let said = events(Format::Auto, log.as_bytes());
+        assert_eq!(end(&said).outcome, Outcome::Failed, "{log}");
+    }
+}
+
+#[test]
 fn a_captured_screen_tells_how_its_turn_ended() {
     let foot = "────────────────────\n❯ \n────────────────────\n  ? for shortcuts\n";
     for (screen, outcome) in [

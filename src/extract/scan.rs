@@ -38,6 +38,8 @@ pub struct Scanner {
     pub verdict: Option<Claim>,
     /// How many verdicts there were.
     pub verdicts: u64,
+    /// The last row of a test summary.
+    pub summary: u64,
     /// What the CI job itself said; nothing but another such line overrides it.
     pub job: Option<Claim>,
     /// Errors with a place, and the like.
@@ -61,6 +63,7 @@ impl Scanner {
             spoke: None,
             verdict: None,
             verdicts: 0,
+            summary: 0,
             job: None,
             pattern: None,
         }
@@ -140,6 +143,7 @@ impl Scanner {
         match rule.kind {
             Kind::Tests => {
                 let Some(claim) = self.suites.take(rule, c, row, sink) else { return false };
+                self.summary = number;
                 if let Some(claim) = claim {
                     self.decide(claim);
                 }

@@ -79,7 +79,7 @@ impl Decoder for Text {
         let before = self.scanner.verdicts;
         self.scanner.flush(sink);
         if self.scanner.verdicts != before {
-            self.tail.set_verdict(self.number);
+            self.tail.set_verdict(self.scanner.summary);
         }
         let rows: Vec<String> = self.tail.rows().cloned().collect();
         self.ask(&rows, sink);
