@@ -1,6 +1,6 @@
 //! Aider's `.aider.chat.history.md`: `#### ` is the user, `> ` the client, the rest the model.
 
-use super::decoder::{Decoder, Place, Sink, TEXT_CAP};
+use super::decoder::{Decoder, Place, Sink, TEXT_CAP, lossy};
 use super::ending::{judge, protocol, unknown};
 use super::fence::Fences;
 use super::{limit, phrase};
@@ -154,7 +154,7 @@ impl Decoder for Aider {
     }
 
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
-        let text = String::from_utf8_lossy(line);
+        let text = lossy(line);
         let row = text.trim_end();
         // A prompt stands behind a blank row, also where a fence was left open.
         let blank = std::mem::replace(&mut self.blank, row.is_empty());

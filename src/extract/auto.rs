@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use serde::Deserialize;
 
-use super::decoder::{Decoder, JSON_CAP, Sink, TEXT_CAP, lenient, parse};
+use super::decoder::{Decoder, JSON_CAP, Sink, TEXT_CAP, lenient, lossy, parse};
 use super::{
     aider::Aider, cast::Cast, claude::Claude, codex::Codex, gemini::Gemini, hook::Hook, markdown,
     markdown::Markdown, opencode::Opencode, pi::Pi, text::Text,
@@ -253,7 +253,7 @@ pub fn is_record(text: &[u8]) -> bool {
 
 /// The format that this line belongs to.
 fn sniff(line: &[u8], object: bool) -> Option<Found> {
-    let text = String::from_utf8_lossy(line);
+    let text = lossy(line);
     if !object {
         return match () {
             _ if Aider::is_head(&text) => lines(Aider::default()),
@@ -264,7 +264,7 @@ fn sniff(line: &[u8], object: bool) -> Option<Found> {
     if Cast::is_head(&text) {
         return lines(Cast::default());
     }
-    let head: Head = parse(text.as_bytes())?;
+    let head: Head = parse(&text)?;
     if head.hook_event_name.is_some() {
         return lines(Hook::default());
     }
@@ -291,7 +291,7 @@ fn sniff(line: &[u8], object: bool) -> Option<Found> {
 
 /// The client that starts with this record.
 fn opening(line: &[u8]) -> Option<Found> {
-    opened(&parse(String::from_utf8_lossy(line).as_bytes())?)
+    opened(&parse(&lossy(line))?)
 }
 
 fn opened(head: &Head) -> Option<Found> {

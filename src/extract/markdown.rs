@@ -1,7 +1,7 @@
 //! Transcripts in Markdown: SpecStory, the exports of OpenCode, Cursor and Copilot, and others that
 //! put the speaker's name into a heading or a bold line of its own.
 
-use super::decoder::{Decoder, Place, Sink, TEXT_CAP};
+use super::decoder::{Decoder, Place, Sink, TEXT_CAP, lossy};
 use super::ending::{protocol, unknown};
 use super::fence::Fences;
 use super::{limit, phrase};
@@ -74,7 +74,7 @@ impl Decoder for Markdown {
     }
 
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
-        let text = String::from_utf8_lossy(line);
+        let text = lossy(line);
         let row = text.trim_end();
         let shown = self.fences.row(row, sink);
         if !shown && let Some(role) = role(row) {

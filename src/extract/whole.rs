@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::claude::Claude;
-use super::decoder::{Decoder, JSON_CAP, Sink, lenient, parse};
+use super::decoder::{Decoder, JSON_CAP, Sink, lenient, lossy, parse};
 use super::json::{Nesting, Step};
 use super::{auto, gemini_chat, opencode_export, sweagent};
 use crate::event::{End, Exit};
@@ -79,7 +79,7 @@ impl Whole {
 
     /// The value is all there.
     fn closed(&mut self, held: Held, sink: &mut Sink<'_>) {
-        let text = String::from_utf8_lossy(&held.bytes);
+        let text = lossy(&held.bytes);
         let mut rows = Rows::new(&text, held.line, held.offset);
         sink.set_place(held.line, held.offset);
         match read(&text, &mut rows, sink) {
@@ -220,9 +220,9 @@ type Reader = fn(&str, &mut Rows<'_>, &mut Sink<'_>) -> Option<End>;
 /// Reads a session, if this is one: the name of its format, and its end.
 fn read(text: &str, rows: &mut Rows<'_>, sink: &mut Sink<'_>) -> Option<(&'static str, End)> {
     if text.trim_start().starts_with('[') {
-        return list(parse(text.as_bytes())?, rows, sink);
+        return list(parse(text)?, rows, sink);
     }
-    let keys: Keys<'_> = parse(text.as_bytes())?;
+    let keys: Keys<'_> = parse(text)?;
     let (name, reader): (_, Reader) = match keys {
         Keys { trajectory: Some(_), .. } | Keys { trajectory_format: Some(_), .. } => {
             ("sweagent", sweagent::read)
@@ -243,7 +243,7 @@ fn list(
     rows: &mut Rows<'_>,
     sink: &mut Sink<'_>,
 ) -> Option<(&'static str, End)> {
-    let head: Head = parse(parts.first()?.get().as_bytes())?;
+    let head: Head = parse(parts.first()?.get())?;
     if head.kind.is_some() && head.session.is_some() {
         sink.set_format("claude");
         let mut claude = Claude::default();
