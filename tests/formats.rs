@@ -398,6 +398,14 @@ fn another_client_may_start_where_one_was_read() {
 }
 
 #[test]
+fn an_event_has_the_time_of_its_row() {
+    let log = "2024-05-01T10:00:00.5Z a.c:3:1: error: no\na.c:4:1: error: no\n";
+    let said = events(Format::Auto, log.as_bytes());
+    let times: Vec<Option<&str>> = said.iter().map(|e| e.ts.as_deref()).collect();
+    assert_eq!(times, [Some("2024-05-01T10:00:00.5Z"), None, None]);
+}
+
+#[test]
 fn a_heading_alone_makes_no_transcript() {
     for log in [
         "# Claude Code\n\nmake: *** [all] Error 1\n",

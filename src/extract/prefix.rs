@@ -10,6 +10,14 @@ pub fn strip(row: &str) -> &str {
     row.get(length(row.as_bytes())..).unwrap_or(row)
 }
 
+/// The instant among them, if it names its zone.
+pub fn instant(row: &str) -> Option<String> {
+    let prefix = &row.as_bytes()[..length(row.as_bytes())];
+    let from = prefix.windows(3).position(|w| w.starts_with(b"20") && w[2].is_ascii_digit())?;
+    let stamp = row.get(from..from + stamp(&row.as_bytes()[from..]))?;
+    stamp.parse::<jiff::Timestamp>().ok().map(|at| at.to_string())
+}
+
 /// Their length in bytes.
 pub fn length(row: &[u8]) -> usize {
     let named = named(row);
@@ -156,7 +164,20 @@ fn shape(row: &[u8], shape: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::strip;
+    use super::{instant, strip};
+
+    #[test]
+    fn an_instant_is_told_where_it_names_its_zone() {
+        for (row, at) in [
+            ("2023-09-21T17:21:52.3063493Z x", Some("2023-09-21T17:21:52.3063493Z")),
+            ("build\ttest\t\u{feff}2023-09-21T17:21:52Z x", Some("2023-09-21T17:21:52Z")),
+            ("[task 2024-05-01T10:00:00.000+02:00] x", Some("2024-05-01T08:00:00Z")),
+            ("2024-05-01 10:00:00,123 x", None),
+            ("made at 2023-09-21T17:21:52Z", None),
+        ] {
+            assert_eq!(instant(row).as_deref(), at, "{row}");
+        }
+    }
 
     #[test]
     fn a_prefix_is_no_part_of_the_row() {

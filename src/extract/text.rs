@@ -8,7 +8,7 @@ use super::client::{self, Rest};
 use super::decoder::{Decoder, Sink, TEXT_CAP};
 use super::ending::{failed_exit, unknown};
 use super::fence::Fences;
-use super::prefix::strip;
+use super::prefix::{instant, strip};
 use super::prompt::{self, Prompt};
 use super::render::{Look, Mark, Rendered, look, unframe};
 use super::rules::{Rules, regex};
@@ -165,9 +165,13 @@ impl Text {
 
     fn show(&mut self, number: u64, line: &[u8], sink: &mut Sink<'_>) {
         let Rendered { rows, marks } = match look(line) {
-            Look::Row(row) => return self.log_row(number, &row, sink),
+            Look::Row(row) => {
+                sink.set_ts(instant(&row));
+                return self.log_row(number, &row, sink);
+            }
             Look::Rows(rendered) => rendered,
         };
+        sink.set_ts(rows.first().and_then(|row| instant(row)));
         let mut marks = marks.into_iter().peekable();
         for (i, row) in rows.iter().enumerate() {
             while let Some((_, mark)) = marks.next_if(|(at, _)| *at <= i) {
