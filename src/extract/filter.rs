@@ -166,8 +166,9 @@ fn path_end(row: &[u8]) -> Option<usize> {
 
 /// The colon, or the blank before it, at `end` stands behind a place.
 fn is_place(row: &[u8], mut end: usize) -> bool {
-    if end == 1 && row.get(2) == Some(&b'\\') {
-        let Some(next) = path_end(&row[3..]) else { return false };
+    if end == 1 && matches!(row.get(2), Some(b'\\' | b'/')) {
+        // A drive: the names of its folders may hold blanks.
+        let Some(next) = memchr(b':', &row[3..row.len().min(PLACE)]) else { return false };
         end = 3 + next;
     }
     let (path, rest) = row.split_at(end);

@@ -91,7 +91,8 @@ fn by_menu(rows: &[&String]) -> Option<Prompt> {
         }
         let choice = CHOICE.is_match(row.trim_end());
         if choice || (asks(row) && options > 1 && !OPTION.is_match(row)) {
-            let from = i.saturating_sub(usize::from(!ASK.is_match(row)));
+            let above = i > 0 && !ASK.is_match(row) && !is_rule(rows[i - 1]);
+            let from = i - usize::from(above);
             let text = rows[from..=i].iter().map(|r| r.trim()).collect::<Vec<_>>().join("\n");
             return Some(kind(text, false));
         }

@@ -355,6 +355,11 @@ fn plausible(file: &str) -> bool {
         && (name.contains('.') || file.contains('/') || name == "Makefile" || name == "<stdin>")
 }
 
+/// `C4267`
+fn is_msvc(code: &str) -> bool {
+    code.len() == 5 && code.strip_prefix('C').is_some_and(|n| n.bytes().all(|c| c.is_ascii_digit()))
+}
+
 /// The tool behind a line of the common form, by what it says and of which file.
 fn guess(found: &Found) -> &'static str {
     let file = found.file.as_deref().unwrap_or_default();
@@ -371,6 +376,7 @@ fn guess(found: &Found) -> &'static str {
         "hs" => "ghc",
         "zig" => "zig",
         "go" => "go",
+        _ if is_msvc(code) => "cl",
         "c" | "h" | "cc" | "cpp" | "cxx" | "hpp" | "cu" | "m" | "mm" => {
             if OPTION.is_match(code) || code.is_empty() { "cc" } else { "clang-tidy" }
         }
