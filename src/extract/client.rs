@@ -20,7 +20,7 @@ static FINISHED: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static FAILED: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"^\s*(?:[⎿●⏺✗└]\s*)?API Error(?:: |\s\(|\s\d|$)|^\s*■ [A-Za-z]"));
+    LazyLock::new(|| regex(r"^\s*(?:[⎿●⏺✗└]\s*)?API Error(?:: |\s\(|\s\d|$)|^\s*■ [A-Za-z{\[]"));
 static INTERRUPTED: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"^\s*[⎿■└]?\s*(?:Interrupted (?:by user|·)|Conversation interrupted\b|Request interrupted by user|\[Request interrupted by user)",

@@ -265,7 +265,7 @@ fn severity(word: &str) -> Severity {
 
 /// A file of the language or of a package, not of the user.
 fn library(file: &str) -> bool {
-    const PARTS: [&str; 27] = [
+    const PARTS: [&str; 28] = [
         "/bin/",
         "site-packages/",
         "dist-packages/",
@@ -292,6 +292,7 @@ fn library(file: &str) -> bool {
         "/usr/lib/",
         "/lib/std/",
         "/go/src/",
+        "/Go/src/",
         "/.cache/bazel/",
     ];
     matches!(file, "sh" | "bash" | "dash" | "zsh" | "_testmain.go")

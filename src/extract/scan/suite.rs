@@ -96,7 +96,8 @@ impl Suites {
         let Some(reason) = self.broken.take() else { return claim };
         let whole = claim.as_ref().is_none_or(|c| c.outcome == Outcome::Complete);
         let because = claim.as_ref().map(|c| c.because.clone()).unwrap_or_default();
-        let broken = Claim { outcome: Outcome::Failed, reason, confidence: 0.7, because };
+        let broken =
+            Claim { outcome: Outcome::Failed, reason, confidence: 0.7, because, rule: None };
         if whole { Some(broken) } else { claim }
     }
 
@@ -269,7 +270,7 @@ fn emit(framework: &str, mut counts: Counts, place: &Place, sink: &mut Sink<'_>)
         (0, n) => (Outcome::Complete, format!("{framework}: {n} passed")),
         (bad, n) => (Outcome::Failed, format!("{framework}: {bad} failed, {n} passed")),
     };
-    Some(Claim { outcome, reason, confidence: 0.7, because: vec![seq] })
+    Some(Claim { outcome, reason, confidence: 0.7, because: vec![seq], rule: place.rule })
 }
 
 /// Counts by the groups of the pattern, and whether a new run begins here.
