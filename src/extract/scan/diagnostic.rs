@@ -311,7 +311,7 @@ fn sdk(file: &str) -> bool {
 
 /// A method of the language or of a package, where the file is but a name.
 fn package(method: &str) -> bool {
-    const NAMES: [&str; 30] = [
+    const NAMES: [&str; 37] = [
         "java.",
         "javax.",
         "jdk.",
@@ -335,6 +335,13 @@ fn package(method: &str) -> bool {
         "org.codehaus.",
         "worker.org.gradle.",
         "com.intellij.",
+        "com.android.build",
+        "com.android.ide",
+        "com.fasterxml.",
+        "com.google.",
+        "io.netty.",
+        "org.hibernate.",
+        "org.jetbrains.",
         "elixir ",
         "ex_unit ",
         "mix ",
