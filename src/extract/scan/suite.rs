@@ -26,7 +26,7 @@ static NUMBER_WORD: LazyLock<Regex> =
 static WORD_NUMBER: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?P<w>[A-Za-z]+)(?:: +| |:)(?P<n>\d+)\b"));
 static PAIR: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?P<w>expected failures|unexpected successes|failures|errors|skipped)=(?P<n>\d+)")
+    regex(r"(?P<w>expected failures|unexpected successes|failures|errors|skipped|SKIP)=(?P<n>\d+)")
 });
 static SECONDS: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"(?:in|finished in|\[|Duration:|Time:)\s*(?P<n>\d+(?:\.\d+)?) ?(?P<u>ms|s\b|seconds)")
@@ -128,7 +128,7 @@ impl Suites {
                     match &pair["w"] {
                         "failures" | "unexpected successes" => counts.failed += n,
                         "errors" => counts.errors += n,
-                        "skipped" | "expected failures" => counts.skipped += n,
+                        "skipped" | "SKIP" | "expected failures" => counts.skipped += n,
                         _ => {}
                     }
                 }
@@ -280,9 +280,11 @@ fn by_groups(c: &Captures<'_>, row: &str) -> (Counts, bool) {
         let text = found.and_then(|m| std::str::from_utf8(m).ok())?;
         text.replace(',', "").parse::<u64>().ok()
     };
+    let passed = number(&["passed", "first"]).unwrap_or(0);
+    let others = number(&["of"]).map_or(0, |all| all.saturating_sub(passed));
     let counts = Counts {
-        passed: number(&["passed", "first"]).unwrap_or(0),
-        failed: number(&["failed"]).unwrap_or(0),
+        passed,
+        failed: number(&["failed"]).unwrap_or(others),
         errors: number(&["errors"]).unwrap_or(0),
         skipped: number(&["skipped"]).unwrap_or(0),
         total: number(&["total", "first_total"]).unwrap_or(0),
