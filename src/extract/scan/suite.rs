@@ -18,6 +18,8 @@ struct Counts {
     errors: u64,
     skipped: u64,
     total: u64,
+    /// Of these the others failed.
+    of: u64,
     duration_ms: Option<u64>,
 }
 
@@ -236,6 +238,7 @@ impl Counts {
         self.errors += other.errors;
         self.skipped += other.skipped;
         self.total += other.total;
+        self.of += other.of;
         self.duration_ms = match (self.duration_ms, other.duration_ms) {
             (Some(a), Some(b)) => Some(a + b),
             (a, b) => a.or(b),
@@ -252,6 +255,7 @@ fn emit(framework: &str, mut counts: Counts, place: &Place, sink: &mut Sink<'_>)
         let bad = counts.failed + counts.errors + counts.skipped;
         counts.passed = counts.total.saturating_sub(bad);
     }
+    counts.failed += counts.of.saturating_sub(counts.sum());
     let Counts { passed, failed, errors, skipped, duration_ms, .. } = counts;
     let framework = framework.to_string();
     let seq = sink.put_at(
@@ -280,17 +284,19 @@ fn by_groups(c: &Captures<'_>, row: &str) -> (Counts, bool) {
         let text = found.and_then(|m| std::str::from_utf8(m).ok())?;
         text.replace(',', "").parse::<u64>().ok()
     };
-    let passed = number(&["passed", "first"]).unwrap_or(0);
-    let others = number(&["of"]).map_or(0, |all| all.saturating_sub(passed));
     let counts = Counts {
-        passed,
-        failed: number(&["failed"]).unwrap_or(others),
+        passed: number(&["passed", "first"]).unwrap_or(0),
+        failed: number(&["failed"]).unwrap_or(0),
         errors: number(&["errors"]).unwrap_or(0),
         skipped: number(&["skipped"]).unwrap_or(0),
         total: number(&["total", "first_total"]).unwrap_or(0),
+        of: number(&["of", "first_of"]).unwrap_or(0),
         duration_ms: duration(row),
     };
-    (counts, ["start", "first", "first_total"].iter().any(|name| c.name(name).is_some()))
+    (
+        counts,
+        ["start", "first", "first_total", "first_of"].iter().any(|name| c.name(name).is_some()),
+    )
 }
 
 /// Counts by the words that stand beside the numbers.
@@ -303,9 +309,11 @@ fn by_words(pattern: &Regex, row: &str) -> Counts {
                 counts.passed += n;
             }
             "failed" | "fail" | "failing" | "failure" | "failures" | "timed" => counts.failed += n,
-            "error" | "errors" => counts.errors += n,
-            "skipped" | "skip" | "skips" | "pending" | "ignored" | "todo" | "xfailed"
-            | "excluded" | "incomplete" | "canceled" | "undefined" => counts.skipped += n,
+            "error" | "errors" | "errored" => counts.errors += n,
+            "skipped" | "skip" | "skips" | "broken" | "pending" | "ignored" | "todo"
+            | "xfailed" | "excluded" | "incomplete" | "canceled" | "undefined" => {
+                counts.skipped += n
+            }
             "total" | "completed" | "test" | "tests" | "run" | "runs" | "examples" | "example"
             | "specs" | "spec" | "doctests" | "doctest" | "properties" | "property"
             | "scenarios" | "scenario" => {
