@@ -180,7 +180,7 @@ fn is_place(row: &[u8], mut end: usize) -> bool {
     };
     let behind = rest.strip_prefix(b" ").unwrap_or(rest);
     let severity = || {
-        let words = [&b": error "[..], b": warning ", b": fatal error "];
+        let words = [&b": error"[..], b": warning", b": fatal error ", b": Error", b": Warning"];
         (path.last() == Some(&b')') || rest.len() > behind.len())
             && words.iter().any(|word| behind.starts_with(word))
     };
