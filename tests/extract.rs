@@ -1052,6 +1052,14 @@ fn rules_of_ones_own_go_first_and_events_name_their_rule() {
     assert!(out.contains(r#""tool":"house""#), "{out}");
     let (_, out, _) = program(&["--format", "text"], b"src/x.c:7: error: oh\n");
     assert!(!out.contains("\"rule\""), "{out}");
+    for (text, behind) in
+        [("make: *** [all] Error 2\n", "make"), ("3 passed in 0.05s\n", "pytest-summary")]
+    {
+        let (_, out, _) = program(&["--format", "text", "--explain"], text.as_bytes());
+        let last: Event =
+            serde_json::from_str(out.lines().last().expect("an end")).expect("an event");
+        assert_eq!(last.source.rule.as_deref(), Some(behind), "{out}");
+    }
 
     rule(pattern, "error a.c:4 house: no");
     let wrong = [path, "/nowhere"];
@@ -1234,5 +1242,19 @@ proptest! {
             let line = serde_json::to_string(event).expect("JSON");
             prop_assert!(!line.contains('\n'));
         }
+    }
+}
+
+#[test]
+fn what_a_windows_shell_writes_is_read_as_any_other() {
+    let text = "src\\a.py:3: AssertionError\n= 1 failed, 3 passed in 1.53s =\n";
+    let wide = |bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("\u{feff}{text}").encode_utf16().flat_map(bytes).collect()
+    };
+    let (_, plain, _) = program(&["--format", "auto"], text.as_bytes());
+    assert!(plain.contains("\"task_failed\""), "{plain}");
+    for bytes in [wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
+        let (code, out, _) = program(&["--format", "auto"], &bytes);
+        assert_eq!((code, out), (0, plain.clone()));
     }
 }

@@ -75,7 +75,7 @@ fn a_recording_is_drawn_and_ends_as_its_command_did() {
 
 #[test]
 fn a_shell_that_was_left_says_nothing_of_its_work() {
-    let left = CAST_3.replace(",\"command\":\"make\"", "").replace("error: expected", "x");
+    let left = CAST_3.replace(",\"command\":\"make\"", "").replace("a.c:3:4: error: expected", "x");
     let left = left.replace("\"x\", \"2\"", "\"x\", \"0\"");
     assert_eq!(end(&known(Format::Asciicast, &left)).outcome, Outcome::Unknown);
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, Span, packed};
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memrchr};
 
 use super::prefix;
 
@@ -168,6 +168,9 @@ pub fn has_place(row: &[u8]) -> bool {
         if row.get(end + 1) == Some(&b':') {
             return is_place(row, end);
         }
+        if is_bracketed(&row[..end]) {
+            return true;
+        }
         if end > MARK_LENGTH || row[..end].is_ascii() {
             return false;
         }
@@ -178,6 +181,13 @@ pub fn has_place(row: &[u8]) -> bool {
         }
     }
     is_place(row, end)
+}
+
+/// A word like `a.pas(4,8)`, or `a.nim(2,` of one that goes on behind a blank.
+fn is_bracketed(word: &[u8]) -> bool {
+    matches!(word.last(), Some(b')' | b','))
+        && memrchr(b'(', word)
+            .is_some_and(|at| word[at + 1].is_ascii_digit() && word[..at].contains(&b'.'))
 }
 
 /// The first colon or blank.
@@ -202,8 +212,9 @@ fn zeros(word: u64) -> u64 {
 
 /// The colon, or the blank before it, at `end` stands behind a place.
 fn is_place(row: &[u8], mut end: usize) -> bool {
-    if end == 1 && row.get(2) == Some(&b'\\') {
-        let Some(next) = path_end(&row[3..]) else { return false };
+    if end == 1 && matches!(row.get(2), Some(b'\\' | b'/')) {
+        // A drive: the names of its folders may hold blanks.
+        let Some(next) = memchr(b':', &row[3..row.len().min(PLACE)]) else { return false };
         end = 3 + next;
     }
     let (path, rest) = row.split_at(end);
@@ -215,7 +226,7 @@ fn is_place(row: &[u8], mut end: usize) -> bool {
     };
     let behind = rest.strip_prefix(b" ").unwrap_or(rest);
     let severity = || {
-        let words = [&b": error "[..], b": warning ", b": fatal error "];
+        let words = [&b": error"[..], b": warning", b": fatal error ", b": Error", b": Warning"];
         (path.last() == Some(&b')') || rest.len() > behind.len())
             && words.iter().any(|word| behind.starts_with(word))
     };
@@ -541,6 +552,8 @@ mod tests {
             "C:\\a.c:3",
             "./a.sh: line 3: x",
             "Makefile:3: x",
+            "a.pas(4,8) Error: x",
+            "a.nim(2, 3) Error: x",
         ] {
             assert!(edges(row, false), "{row}");
         }
@@ -556,6 +569,8 @@ mod tests {
             "a.c: x",
             "done in x",
             "error:3",
+            "f(2) x",
+            "a.b( x",
         ] {
             assert!(!edges(row, false), "{row}");
         }

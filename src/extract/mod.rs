@@ -39,6 +39,7 @@ mod text;
 mod tty;
 mod walk;
 mod whole;
+mod wide;
 
 use std::str::FromStr;
 
@@ -50,6 +51,7 @@ use line::Lines;
 pub use rules::extend;
 use script::Script;
 use tty::Tty;
+use wide::Wide;
 
 /// How the input is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +174,7 @@ impl Input {
 
 /// Reads one stream. Its events do not depend on how the stream is cut into pieces.
 pub struct Extractor {
+    wide: Wide,
     input: Input,
     seq: u64,
     place: Place,
@@ -180,12 +183,17 @@ pub struct Extractor {
 impl Extractor {
     pub fn new(format: Format) -> Extractor {
         let input = format.input();
-        Extractor { seq: 0, place: Place::start(input.name()), input }
+        Extractor { wide: Wide::default(), seq: 0, place: Place::start(input.name()), input }
     }
 
     /// Feeds bytes; what they make whole becomes events.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Event>) {
-        let Extractor { input, seq, place } = self;
+        let bytes = self.wide.read(bytes);
+        self.take(&bytes, out);
+    }
+
+    fn take(&mut self, bytes: &[u8], out: &mut Vec<Event>) {
+        let Extractor { input, seq, place, .. } = self;
         match input {
             Input::Unread(held) => {
                 held.extend_from_slice(bytes);
@@ -207,7 +215,7 @@ impl Extractor {
     /// To be called where the input rests: tells a prompt or a limit that stands open, once, as an
     /// event that the end of the input would have told.
     pub fn rest(&mut self, out: &mut Vec<Event>) {
-        let Extractor { input, seq, place } = self;
+        let Extractor { input, seq, place, .. } = self;
         if let Input::Lines(lines, _) = input {
             let at = if lines.is_between() { lines.last() } else { lines.next() };
             (place.line, place.offset) = at;
@@ -230,10 +238,12 @@ impl Extractor {
     /// Ends the input: the rest of a partial line, then exactly one `task_*` event as the last
     /// (none for `Format::Hook`). `exit` is how the process that wrote the input ended.
     pub fn finish(mut self, exit: Option<Exit>, out: &mut Vec<Event>) {
+        let rest = self.wide.finish();
+        self.take(&rest, out);
         if matches!(self.input, Input::Unread(_)) {
             self.decide(whole_auto(), out);
         }
-        let Extractor { mut input, mut seq, mut place } = self;
+        let Extractor { mut input, mut seq, mut place, .. } = self;
         if let Input::Lines(lines, _) = &input {
             (place.line, place.offset) = lines.last();
         }
@@ -261,6 +271,7 @@ impl Extractor {
             }
         };
         if let Some(end) = end {
+            sink.set_rule(end.rule);
             sink.put(Body::task(end));
         }
     }
@@ -268,7 +279,7 @@ impl Extractor {
     fn decide(&mut self, next: Input, out: &mut Vec<Event>) {
         self.place.format = next.name();
         if let Input::Unread(held) = std::mem::replace(&mut self.input, next) {
-            self.push(&held, out);
+            self.take(&held, out);
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Claim {
     pub reason: String,
     pub confidence: f64,
     pub because: Vec<u64>,
+    /// The rule that says so, where it is to be told.
+    pub rule: Option<&'static str>,
 }
 
 /// Reads the rows of one output in their order.
@@ -160,7 +162,7 @@ impl Scanner {
                 };
                 self.spoke = Some(number);
                 if let Some(seq) = told {
-                    self.blame(seq);
+                    self.blame(seq, sink);
                 }
             }
         }
@@ -186,6 +188,7 @@ impl Scanner {
             reason: clip(row.trim(), 200),
             confidence,
             because: Vec::new(),
+            rule: sink.place().rule,
         };
         match rule.weight {
             Weight::Job => {
@@ -198,7 +201,7 @@ impl Scanner {
     }
 
     /// An error with its place is a claim as long as nothing else is said.
-    fn blame(&mut self, seq: u64) {
+    fn blame(&mut self, seq: u64, sink: &Sink<'_>) {
         let because = self.pattern.as_ref().map(|c| c.because.clone()).unwrap_or_default();
         let mut because: Vec<u64> = because.into_iter().take(9).collect();
         because.push(seq);
@@ -207,6 +210,7 @@ impl Scanner {
             reason: "an error with its place is the last thing of note".into(),
             confidence: 0.5,
             because,
+            rule: sink.place().rule,
         });
     }
 
@@ -241,7 +245,7 @@ impl Scanner {
     pub fn flush(&mut self, sink: &mut Sink<'_>) {
         self.flush_suites(sink);
         if let Some(seq) = self.diagnostics.flush(sink) {
-            self.blame(seq);
+            self.blame(seq, sink);
         }
     }
 

@@ -38,12 +38,12 @@ pub struct Text {
 static WORKING: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\besc to (?:interrupt|cancel)\b"));
 static TROUBLE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)^\W{0,3}(?:\S{1,60}: ){0,3}(?:error|fatal|fatal error|panic|critical|exception|[\w.]+(?:Error|Exception))\b(?:\[\w+\])?:\s|\bcommand not found\s*$|\bNo such file or directory\s*$|\bPermission denied\b.{0,20}$|\bNo space left on device\s*$|\bnot found\s*$|: No module named \S+$|\bLinter failed\b|^ERROR\b|\b(?:build|tests?|job|task|command|lint) failed\b",
+        r"(?i)^\W{0,3}(?:\S{1,60}: ){0,3}(?:error|fatal|fatal error|panic|critical|exception|[\w.]+(?:Error|Exception))\b(?:\[\w+\])?:\s|\bcommand not found\s*$|\bNo such file or directory\s*$|\bPermission denied\b.{0,20}$|\bNo space left on device\s*$|\bnot found\s*$|: No module named \S+$|\bLinter failed\b|^ERROR\b|^\[(?:error|fatal|critical)\]|(?:[:\]] |\.\.\. ?)(?-i:FAILED|FAIL)\W{0,3}$|: contract violation$|^\s*context\.\.\.:$|: Prelude\.\w+: |^CallStack \(from HasCallStack\)|\bConnection (?:refused|timed out|reset by peer)\b|\b(?:connection to .{1,200} was|connection) refused\b|\bCould not resolve host(?:name)?\b|\bError response from daemon: |^E: \S|: invalid version: |^toomanyrequests: |^The job (?:has been|exceeded .{1,60} and has been) terminated\b|^(?:an )?(?:unexpected|unhandled|internal) (?:error|exception)\b|\b(?:build|tests?|job|task|command|lint) failed\b",
     )
 });
 static DONE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)^\W*(?:all )?(?:done|finished|completed|task complete(?:d)?|success)\b[.!:]?|\b(?:completed|passed|finished|built|created|installed|updated) successfully\b|\bsuccessfully (?:completed|passed|finished|built|created|installed|updated)\b|\ball (?:focused |the )?tests? (?:pass|passed)\b",
+        r"(?i)^\W*(?:all )?(?:done|finished|completed|task complete(?:d)?|success)\b[.!:]?|\b(?:completed|passed|finished|built|created|installed|updated) successfully\b|\bsuccessfully (?:completed|passed|finished|built|created|installed|updated)\b|\ball (?:focused |the )?tests? (?:pass|passed)\b|^Complete!$|^Processing triggers for \S+ \(|^Setting up \S+ \(.{1,80}\) \.\.\.$|^Output written on \S+ \(\d+ pages?\b|(?:[:\]] |\.\.\. ?)(?-i:SUCCESS|PASS|PASSED)\W{0,3}$|^make(?:\[1\])?: (?:Leaving directory|Nothing to be done|'.*' is up to date)",
     )
 });
 
@@ -279,6 +279,7 @@ impl Text {
             end.reason = Some(text.clone());
         } else if let Some(claim) = self.claim().filter(|c| c.outcome == Outcome::Failed) {
             end.because = claim.because;
+            end.rule = claim.rule;
             end.reason = end.reason.map(|reason| format!("{reason}: {}", claim.reason));
         }
         end
@@ -319,10 +320,12 @@ impl Text {
                 claim.reason.clone(),
                 claim.because.clone(),
             );
-            return End { evidence: Evidence::Summary, ..end };
+            return End { evidence: Evidence::Summary, rule: claim.rule, ..end };
         }
         match self.claim() {
-            Some(c) => pattern(c.outcome, c.confidence, c.reason, c.because),
+            Some(c) => {
+                End { rule: c.rule, ..pattern(c.outcome, c.confidence, c.reason, c.because) }
+            }
             None => unknown("nothing in the text says how it ended"),
         }
     }
@@ -361,6 +364,7 @@ impl Text {
             reason,
             confidence,
             because: Vec::new(),
+            rule: None,
         };
         if let Some(row) = find(&TROUBLE, 10) {
             return Some(claim(Outcome::Failed, 0.4, row));
