@@ -502,10 +502,12 @@ type Make<'a> = &'a dyn Fn(usize) -> Vec<u8>;
 #[test]
 fn no_input_takes_more_than_its_length() {
     let deep = |n: usize| "{\"a\":[".repeat(n / 6).into_bytes();
-    let hard: [(&str, Make<'_>); 9] = [
+    let hard: [(&str, Make<'_>); 11] = [
         ("escapes", &|n| b"\x1b".repeat(n)),
         ("half sequences", &|n| b"\x1b[1;".repeat(n / 4)),
         ("moves", &|n| b"\x1b[9;9Hx\x1b[2J".repeat(n / 11)),
+        ("no UTF-8", &|n| b"\xff".repeat(n)),
+        ("half characters", &|n| b"na\xefve \xf0\x9f".repeat(n / 8)),
         ("braces", &|n| b"{".repeat(n)),
         ("records", &|n| b"{\"type\":\"\n".repeat(n / 10)),
         ("nesting", &deep),
