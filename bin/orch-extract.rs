@@ -48,8 +48,8 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     if args.explain {
         extractor.explain();
     }
-    let (mut input, mut events) = (io::stdin().lock(), Vec::new());
-    let mut buffer = vec![0; BUFFER];
+    let mut printer = Printer { only: args.only, text: Vec::new(), written: Ok(()) };
+    let (mut input, mut buffer) = (io::stdin().lock(), vec![0; BUFFER]);
     loop {
         let n = match input.read(&mut buffer) {
             Ok(n) => n,
@@ -57,27 +57,47 @@ fn run(args: Args) -> anyhow::Result<Answer> {
             Err(e) => return Err(e).context("stdin"),
         };
         if n == 0 {
-            extractor.finish(None, &mut events);
-            print(&events, &args.only)?;
+            extractor.finish_to(None, &mut |event| printer.put(&event));
+            printer.flush()?;
             return Ok(Answer::Yes);
         }
-        extractor.push(&buffer[..n], &mut events);
-        print(&events, &args.only)?;
-        events.clear();
+        extractor.push_to(&buffer[..n], &mut |event| printer.put(&event));
+        printer.flush()?;
     }
 }
 
-/// All that one read gave is written before the next may block.
-fn print(events: &[Event], only: &[String]) -> anyhow::Result<()> {
-    let mut text = Vec::new();
-    for event in
-        events.iter().filter(|e| only.is_empty() || only.iter().any(|t| t == e.body.kind()))
-    {
-        serde_json::to_writer(&mut text, event)?;
-        text.push(b'\n');
+/// Writes events as they come, so that not even one line's are gathered.
+struct Printer {
+    only: Vec<String>,
+    text: Vec<u8>,
+    /// The first write that failed: nothing is written after it.
+    written: io::Result<()>,
+}
+
+impl Printer {
+    fn put(&mut self, event: &Event) {
+        if self.only.is_empty() || self.only.iter().any(|t| t == event.body.kind()) {
+            event.write_line(&mut self.text);
+        }
+        if self.text.len() > BUFFER {
+            self.write();
+        }
     }
-    let mut out = io::stdout().lock();
-    out.write_all(&text).and_then(|()| out.flush()).context("stdout")
+
+    fn write(&mut self) {
+        if self.written.is_ok() {
+            let mut out = io::stdout().lock();
+            self.written = out.write_all(&self.text).and_then(|()| out.flush());
+        }
+        self.text.clear();
+        self.text.shrink_to(2 * BUFFER);
+    }
+
+    /// All that one read gave is written before the next may block.
+    fn flush(&mut self) -> anyhow::Result<()> {
+        self.write();
+        std::mem::replace(&mut self.written, Ok(())).context("stdout")
+    }
 }
 
 fn event_type(name: &str) -> Result<String, String> {

@@ -946,6 +946,51 @@ fn a_long_line_is_cut_and_said_to_be() {
     assert_eq!(end(&self::events(Format::Auto, line.as_bytes(), None)).outcome, Outcome::Complete);
 }
 
+/// The most memory that the program had after this input, in KiB.
+fn peak(args: &[&str], input: &[u8]) -> u64 {
+    let mut child = Command::new(cargo_bin!("orch-extract"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let mut stdin = child.stdin.take().expect("stdin");
+    stdin.write_all(input).expect("a write");
+    let status = format!("/proc/{}/status", child.id());
+    let status = std::fs::read_to_string(status).expect("the process's status");
+    drop(stdin);
+    assert!(child.wait().expect("its end").success());
+    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).expect("a peak");
+    peak.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[test]
+fn no_input_takes_memory_by_its_length() {
+    let screen = format!("\x1b[?25h{}", format!("{}\r\n", "x".repeat(20_000)).repeat(300));
+    let call = |i: usize| {
+        let command = "x".repeat(60_000);
+        format!(
+            r#"{{"type":"assistant","session_id":"s","message":{{"content":[{{"type":"tool_use","id":"{i}","name":"Bash","input":{{"command":"{command}"}}}}]}}}}"#
+        ) + "\n"
+    };
+    let calls: String = (0..300).map(call).collect();
+    let usual = peak(&[], "src/a.c:1:2: error: x\n".repeat(50_000).as_bytes());
+    for (name, input) in [
+        ("a row", "x".repeat(20 << 20)),
+        ("moves", "\x1b[400C".repeat(500_000)),
+        ("rows of a line", "a\x0b".repeat(2_000_000)),
+        ("a string", format!("\"{}", "x".repeat(20 << 20))),
+        ("a list", format!("[\n{}", "1,\n".repeat(3_000_000))),
+        ("other JSON", format!("{{\"a\":[\n{}", "{\"b\":1},\n".repeat(500_000))),
+        ("fences", "```\n".repeat(500_000)),
+        ("a wide screen", screen),
+        ("calls", calls),
+    ] {
+        let peak = peak(&[], input.as_bytes());
+        assert!(peak < usual + (7 << 10), "{name}: {peak} KiB, where others take {usual}");
+    }
+}
+
 #[test]
 fn every_type_that_can_be_asked_for_is_one_that_is_written() {
     let input: Vec<u8> =

@@ -87,6 +87,10 @@ impl Decoder for Auto {
         }
     }
 
+    fn is_within(&self) -> bool {
+        self.found.as_ref().is_some_and(|found| found.decoder.is_within())
+    }
+
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
         let blank = line.trim_ascii().is_empty();
         let object = line.trim_ascii_start().first() == Some(&b'{');
@@ -94,7 +98,12 @@ impl Decoder for Auto {
             self.look(line, object, sink);
         }
         let Some(found) = &mut self.found else {
-            self.text.line(line, sink);
+            // What looked like JSON was let in at length.
+            let dropped = line.len().saturating_sub(TEXT_CAP);
+            if dropped > 0 {
+                sink.put(Body::Truncated { dropped: dropped as u64 });
+            }
+            self.text.line(&line[..line.len() - dropped], sink);
             return;
         };
         let decoder = &mut found.decoder;
