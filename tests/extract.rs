@@ -789,6 +789,20 @@ fn every_error_has_its_place_code_and_tool() {
 }
 
 #[test]
+fn counts_and_times_that_no_number_holds_are_still_read() {
+    for row in [
+        "=== 18446744073709551615 failed, 1 error, 2 passed in 0.1s ===",
+        "=== 99999999999999999999999 failed, 2 passed in 99999999999999999999999s ===",
+        "Ran 3 tests in 0.1s\n\nFAILED (failures=18446744073709551615, errors=18446744073709551615)",
+        "test result: FAILED. 18446744073709551615 passed; 18446744073709551615 failed; 18446744073709551615 ignored; 0 measured; 0 filtered out; finished in 9e99s\ntest result: FAILED. 1 passed; 18446744073709551615 failed; 0 ignored; 0 measured; 0 filtered out",
+    ] {
+        assert_eq!(text_end(&format!("{row}\n")).outcome, Outcome::Failed, "{row}");
+    }
+    let long = format!("Total time: {} s\n", "9".repeat(400));
+    assert_eq!(events(Format::Text, long.as_bytes(), None).len(), 1);
+}
+
+#[test]
 fn a_commit_is_a_milestone() {
     let events = events(Format::Text, b"[main 1234abc] parser: read empty input\n", None);
     assert!(

@@ -110,7 +110,7 @@ impl Suites {
         sink: &mut Sink<'_>,
     ) -> Option<Option<Claim>> {
         let text = |name| c.text(name);
-        let number = |name| text(name).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+        let number = |name| text(name).and_then(|n| count(&n)).unwrap_or(0);
         let framework = rule.framework.as_str();
         Some(match step {
             Step::UnittestRan => {
@@ -124,7 +124,7 @@ impl Suites {
             Step::UnittestEnd => {
                 let mut counts = self.unittest.take()?;
                 for pair in PAIR.captures_iter(&text("counts").unwrap_or_default()) {
-                    let n = pair["n"].parse().unwrap_or(0);
+                    let n = count(&pair["n"]).unwrap_or(0);
                     match &pair["w"] {
                         "failures" | "unexpected successes" => counts.failed += n,
                         "errors" => counts.errors += n,
@@ -239,7 +239,7 @@ impl Counts {
         self.skipped += other.skipped;
         self.total += other.total;
         self.duration_ms = match (self.duration_ms, other.duration_ms) {
-            (Some(a), Some(b)) => Some(a + b),
+            (Some(a), Some(b)) => Some(a.saturating_add(b)),
             (a, b) => a.or(b),
         };
     }
@@ -279,8 +279,7 @@ fn emit(framework: &str, mut counts: Counts, place: &Place, sink: &mut Sink<'_>)
 fn by_groups(c: &Captures<'_>, row: &str) -> (Counts, bool) {
     let number = |names: &[&str]| {
         let found = names.iter().find_map(|name| c.name(name));
-        let text = found.and_then(|m| std::str::from_utf8(m).ok())?;
-        text.replace(',', "").parse::<u64>().ok()
+        count(found.and_then(|m| std::str::from_utf8(m).ok())?)
     };
     let counts = Counts {
         passed: number(&["passed", "first"]).unwrap_or(0),
@@ -297,7 +296,7 @@ fn by_groups(c: &Captures<'_>, row: &str) -> (Counts, bool) {
 fn by_words(pattern: &Regex, row: &str) -> Counts {
     let mut counts = Counts { duration_ms: duration(row), ..Counts::default() };
     for c in pattern.captures_iter(row) {
-        let Ok(n) = c["n"].replace(',', "").parse::<u64>() else { continue };
+        let Some(n) = count(&c["n"]) else { continue };
         match c["w"].to_ascii_lowercase().as_str() {
             "passed" | "pass" | "passing" | "succeeded" | "success" | "successes" | "xpassed" => {
                 counts.passed += n;
@@ -315,6 +314,14 @@ fn by_words(pattern: &Regex, row: &str) -> Counts {
         }
     }
     counts
+}
+
+/// A number of tests: no more than can be added up.
+fn count(digits: &str) -> Option<u64> {
+    let digits = digits.replace(',', "");
+    let is_number = !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit());
+    let most = u64::from(u32::MAX);
+    is_number.then(|| digits.parse().map_or(most, |n: u64| n.min(most)))
 }
 
 fn duration(row: &str) -> Option<u64> {
