@@ -7,6 +7,7 @@ mod capture;
 mod cast;
 mod claude;
 mod client;
+mod clock;
 mod codex;
 mod codex_old;
 mod decoder;
