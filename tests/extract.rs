@@ -803,6 +803,40 @@ fn counts_and_times_that_no_number_holds_are_still_read() {
 }
 
 #[test]
+fn a_place_is_the_users_not_a_librarys() {
+    let place = |input: &str| -> Vec<String> {
+        let placed = |e: &Event| match &e.body {
+            Body::Error { file, line, .. } => {
+                Some(format!("{}:{}", file.as_deref().unwrap_or("-"), line.unwrap_or(0)))
+            }
+            _ => None,
+        };
+        events(Format::Text, input.as_bytes(), None).iter().filter_map(placed).collect()
+    };
+    for (input, want) in [
+        (
+            "panic: no\n\ngoroutine 1 [running]:\nmain.main()\n\t/home/u/go/src/github.com/me/app/main.go:7 +0x1d\nexit status 2\n",
+            "/home/u/go/src/github.com/me/app/main.go:7",
+        ),
+        (
+            "Traceback (most recent call last):\n  File \"/home/u/proj/bin/deploy.py\", line 3, in <module>\n    f()\nKeyError: 'x'\n",
+            "/home/u/proj/bin/deploy.py:3",
+        ),
+        (
+            "Traceback (most recent call last):\n  File \"C:\\proj\\lib\\foo.py\", line 3, in <module>\n    f()\nKeyError: 'x'\n",
+            "C:\\proj\\lib\\foo.py:3",
+        ),
+        ("bin/x:3:in `f': no (RuntimeError)\n\tfrom bin/x:5:in `<main>'\n", "bin/x:3"),
+        (
+            "/usr/lib/ruby/3.1.0/a.rb:2:in `a': no (A::B)\n\tfrom /usr/lib/ruby/3.1.0/b.rb:2:in `b'\n\tfrom /usr/lib/ruby/3.1.0/c.rb:2:in `c'\n\tfrom app.rb:9:in `d'\n\tfrom app.rb:12:in `<main>'\n",
+            "app.rb:9",
+        ),
+    ] {
+        assert_eq!(place(input), [want], "{input}");
+    }
+}
+
+#[test]
 fn a_commit_is_a_milestone() {
     let events = events(Format::Text, b"[main 1234abc] parser: read empty input\n", None);
     assert!(
