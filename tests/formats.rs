@@ -324,6 +324,15 @@ fn an_aider_history_ends_as_its_last_turn_did() {
     assert_eq!(of("> Run shell command? (Y)es/(N)o/(D)on't ask again [Yes]:\n"), Outcome::Waiting);
     assert_eq!(of("> Run shell command? (Y)es/(N)o [Yes]: y\n"), Outcome::Complete);
     assert_eq!(of("\n#### and then?\n"), Outcome::Unknown);
+    let said = |rest: &str| {
+        let all = events(Format::Aider, format!("{AIDER}{rest}").as_bytes());
+        all.iter()
+            .filter(|e| matches!(&e.body, Body::Message { role, .. } if role == "user"))
+            .count()
+    };
+    let fence = "\n```markdown\n# Title\n\n#### Heading\n";
+    assert_eq!(said(&format!("{fence}```\n")), said(""));
+    assert_eq!(said(&format!("{fence}\n#### and then?  \n")), said("") + 1);
 }
 
 #[test]
