@@ -1073,6 +1073,17 @@ fn the_program_writes_one_object_a_line() {
 }
 
 #[test]
+fn no_control_reaches_the_reader_of_the_events() {
+    let record = r#"{"type":"assistant","session_id":"s\u009bx","message":{"content":[{"type":"text","text":"\u009b2J é \u007f\u0085\u001b[0m\u00a0"}]}}"#;
+    let (_, out, _) = program(&[], format!("{record}\n").as_bytes());
+    assert!(!out.chars().any(|c| c.is_control() && c != '\n'), "{out:?}");
+    let events: Vec<Event> =
+        out.lines().map(|l| serde_json::from_str(l).expect("an event")).collect();
+    assert_eq!(events, self::events(Format::Auto, format!("{record}\n").as_bytes(), None));
+    assert!(out.contains(r"\u009b2J é \u007f\u0085\u001b[0m"), "{out}");
+}
+
+#[test]
 fn only_keeps_the_types_that_were_asked_for() {
     let (code, out, _) = program(&["--only", "usage,turn_end"], &fixture("codex-ok"));
     assert_eq!(code, 0);
@@ -1112,7 +1123,11 @@ fn rules_of_ones_own_go_first_and_events_name_their_rule() {
         assert_eq!((code, out.as_str(), err.lines().count()), (2, "", 1), "{err}");
         assert!(err.starts_with(&format!("orch-extract: {path}: ")), "{err}");
     }
-    for (pattern, words) in [("(", "cc: pattern: "), ("x'\nfoo = 'y", "unknown field `foo`")] {
+    for (pattern, words) in [
+        ("^(?P<fiel>.*)$", "cc: pattern: nothing reads a group `fiel`"),
+        ("(", "cc: pattern: "),
+        ("x'\nfoo = 'y", "unknown field `foo`"),
+    ] {
         rule(pattern, "error a.c:3 house: no");
         let (code, _, err) = program(&["--rules", path], b"");
         assert_eq!((code, err.lines().count()), (2, 1), "{err}");

@@ -227,6 +227,34 @@ fn a_trajectory_ends_by_its_exit_status() {
     assert_eq!(commands(&mini), [("ls x", Some(2))]);
 }
 
+/// A step that changes the directory and then runs a tool ran a tool.
+#[test]
+fn any_command_of_a_step_may_be_the_shells() {
+    let step = |action: &str| {
+        let action = serde_json::to_string(action).expect("JSON");
+        let session = format!(
+            r#"{{"trajectory":[{{"action":{action},"observation":"=== 9 failed in 0.1s ===\n"}}],"info":{{"exit_status":"submitted"}}}}"#
+        );
+        kinds(&events(Format::Sweagent, session.as_bytes())).contains(&"test_summary")
+    };
+    for action in ["pytest", "cd x && python -m pytest", "cat a.py; pytest", "cd x\npytest"] {
+        assert!(step(action), "{action}");
+    }
+    for action in ["cat log.txt", "cd x && cat log.txt", "open a.py 3", ""] {
+        assert!(!step(action), "{action}");
+    }
+}
+
+/// Clients change how they spell a key, and may for a while spell it both ways.
+#[test]
+fn a_record_that_spells_a_key_both_ways_is_read() {
+    let result = r#"{"type":"result","session_id":"s","sessionId":"s","is_error":false,"result":"Done.","num_turns":2}"#;
+    let done = known(Format::Claude, result);
+    assert_eq!((end(&done).outcome, end(&done).evidence), (Outcome::Complete, Evidence::Protocol));
+    let item = "{\"type\":\"thread.started\",\"thread_id\":\"t\"}\n{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"item_type\":\"agent_message\",\"text\":\"hi\"}}\n";
+    assert!(kinds(&known(Format::Codex, item)).contains(&"message"));
+}
+
 #[test]
 fn sessions_that_are_one_value_end_as_their_last_message_says() {
     let gemini = r#"{
