@@ -12,6 +12,8 @@ use orch::cli::{self, Answer};
 use orch::event::{Event, TYPES};
 use orch::extract::{self, Extractor, Format};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
 
 /// Bytes asked for at once.
 const BUFFER: usize = 256 << 10;
@@ -53,8 +55,8 @@ fn run(args: Args) -> anyhow::Result<Answer> {
     if args.explain {
         extractor.explain();
     }
-    let (mut input, mut events) = (io::stdin().lock(), Vec::new());
-    let mut buffer = vec![0; BUFFER];
+    let mut printer = Printer { only: args.only, text: Vec::new(), written: Ok(()) };
+    let (mut input, mut buffer) = (io::stdin().lock(), vec![0; BUFFER]);
     loop {
         let n = match input.read(&mut buffer) {
             Ok(n) => n,
@@ -62,17 +64,15 @@ fn run(args: Args) -> anyhow::Result<Answer> {
             Err(e) => return Err(e).context("stdin"),
         };
         if n == 0 {
-            extractor.finish(None, &mut events);
-            print(&events, &args.only)?;
+            extractor.finish_to(None, &mut |event| printer.put(&event));
+            printer.flush()?;
             return Ok(Answer::Yes);
         }
-        extractor.push(&buffer[..n], &mut events);
-        print(&events, &args.only)?;
-        events.clear();
+        extractor.push_to(&buffer[..n], &mut |event| printer.put(&event));
+        printer.flush()?;
         if rests(&input) {
-            extractor.rest(&mut events);
-            print(&events, &args.only)?;
-            events.clear();
+            extractor.rest(&mut |event| printer.put(&event));
+            printer.flush()?;
         }
     }
 }
@@ -83,17 +83,69 @@ fn rests(input: &impl AsFd) -> bool {
     matches!(poll(&mut fds, Some(&REST)), Ok(0))
 }
 
-/// All that one read gave is written before the next may block.
-fn print(events: &[Event], only: &[String]) -> anyhow::Result<()> {
-    let mut text = Vec::new();
-    for event in
-        events.iter().filter(|e| only.is_empty() || only.iter().any(|t| t == e.body.kind()))
-    {
-        serde_json::to_writer(&mut text, event)?;
-        text.push(b'\n');
+/// Writes events as they come, so that not even one line's are gathered.
+struct Printer {
+    only: Vec<String>,
+    text: Vec<u8>,
+    /// The first write that failed: nothing is written after it.
+    written: io::Result<()>,
+}
+
+impl Printer {
+    fn put(&mut self, event: &Event) {
+        if self.only.is_empty() || self.only.iter().any(|t| t == event.body.kind()) {
+            let mut writer = Serializer::with_formatter(&mut self.text, Escaped);
+            // Nothing of an event fails to be JSON, and a Vec takes all.
+            let written = event.serialize(&mut writer);
+            debug_assert!(written.is_ok(), "{written:?}");
+            self.text.push(b'\n');
+        }
+        if self.text.len() > BUFFER {
+            self.write();
+        }
     }
-    let mut out = io::stdout().lock();
-    out.write_all(&text).and_then(|()| out.flush()).context("stdout")
+
+    fn write(&mut self) {
+        if self.written.is_ok() {
+            let mut out = io::stdout().lock();
+            self.written = out.write_all(&self.text).and_then(|()| out.flush());
+        }
+        self.text.clear();
+        self.text.shrink_to(2 * BUFFER);
+    }
+
+    /// All that one read gave is written before the next may block.
+    fn flush(&mut self) -> anyhow::Result<()> {
+        self.write();
+        std::mem::replace(&mut self.written, Ok(())).context("stdout")
+    }
+}
+
+/// Compact JSON in which DEL and the controls U+0080 to U+009F are escaped too: a terminal could take
+/// them for commands.
+struct Escaped;
+
+impl Formatter for Escaped {
+    fn write_string_fragment<W: Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let is_odd = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
+        let mut rest = fragment;
+        // The first byte of each is looked for, as most strings have neither.
+        while let Some(at) = memchr::memchr2(0x7f, 0xc2, rest.as_bytes()) {
+            let c = rest[at..].chars().next().unwrap_or_default();
+            let (before, after) = (&rest[..at], &rest[at + c.len_utf8()..]);
+            writer.write_all(before.as_bytes())?;
+            match is_odd(c) {
+                true => write!(writer, "\\u{:04x}", u32::from(c))?,
+                false => write!(writer, "{c}")?,
+            }
+            rest = after;
+        }
+        writer.write_all(rest.as_bytes())
+    }
 }
 
 fn event_type(name: &str) -> Result<String, String> {

@@ -119,10 +119,11 @@ pub struct Resets {
     /// RFC 3339 in UTC: the input gave an absolute time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<String>,
-    /// `HH:MM` (24 hours), `MM-DDTHH:MM`, or `YYYY-MM-DDTHH:MM` on a wall clock.
+    /// `HH:MM` (24 hours), `MM-DDTHH:MM`, `YYYY-MM-DDTHH:MM`, `tomorrowTHH:MM` or `monTHH:MM` on
+    /// a wall clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resets_clock: Option<String>,
-    /// IANA name of that clock's zone, where the input named one.
+    /// The zone of that clock, where the input named one: its IANA name, or `+HH:MM`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resets_zone: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

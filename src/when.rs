@@ -1,6 +1,7 @@
 //! Times as people write them: RFC 3339, `HH:MM`, durations. `now` always comes in as a value.
 
 use anyhow::{Context as _, bail};
+use jiff::fmt::temporal::DateTimeParser;
 use jiff::{SignedDuration, Timestamp, Zoned, civil, tz::TimeZone};
 
 use crate::event::Resets;
@@ -69,13 +70,27 @@ pub fn resolve(resets: &Resets, now: Ms) -> Option<Ms> {
     }
     let text = resets.resets_clock.as_deref()?;
     let zone = match &resets.resets_zone {
-        Some(z) => TimeZone::get(z).ok()?,
+        // an IANA name, or an offset
+        Some(z) => DateTimeParser::new().parse_time_zone(z).ok()?,
         None => TimeZone::system(),
     };
     if let Some(time) = clock(text) {
         // a clock shows a whole minute, and words take time to be read: what is just over is not tomorrow's
         let at = next(time, now - JUST_OVER, &zone).ok()?;
         return Some(if at <= now { (at + 60_000).max(now) } else { at });
+    }
+    if let Some((day, time)) = text.split_once('T')
+        && day.starts_with(|c: char| c.is_ascii_lowercase())
+    {
+        let time = clock(time)?;
+        let now = Timestamp::from_millisecond(now - JUST_OVER).ok()?.to_zoned(zone);
+        let first = days_to(day, &now)?;
+        let at = |days: i64| {
+            let date = now.date().checked_add(jiff::Span::new().days(days)).ok()?;
+            date.to_datetime(time).to_zoned(now.time_zone().clone()).ok()
+        };
+        let at = at(first).filter(|at| *at > now).or_else(|| at(first + 7))?;
+        return Some(at.timestamp().as_millisecond());
     }
     let at = |dated: &str| {
         let zoned = dated.parse::<civil::DateTime>().ok()?.to_zoned(zone.clone()).ok()?;
@@ -89,6 +104,16 @@ pub fn resolve(resets: &Resets, now: Ms) -> Option<Ms> {
             .filter(to_come)
             .or_else(|| at(&format!("{}-{text}", year + 1)))
     })
+}
+
+/// Days from now to the one of this name: `tomorrow`, or one of the week.
+fn days_to(name: &str, now: &Zoned) -> Option<i64> {
+    if name == "tomorrow" {
+        return Some(1);
+    }
+    const WEEK: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let day = i64::try_from(WEEK.iter().position(|d| *d == name)?).ok()?;
+    Some((day - i64::from(now.weekday().to_monday_zero_offset())).rem_euclid(7))
 }
 
 fn clock(s: &str) -> Option<civil::Time> {
@@ -155,6 +180,17 @@ mod tests {
         assert_eq!(resolve(&clock("23:10", "UTC"), now), Some(at("2026-03-29T23:10:00Z")));
         assert_eq!(resolve(&clock("00:15", "UTC"), now), Some(at("2026-03-29T00:15:00Z")));
         assert_eq!(resolve(&clock("03:00", "Nowhere/Land"), now), None);
+        assert_eq!(resolve(&clock("15:00", "+05:30"), now), Some(at("2026-03-29T09:30:00Z")));
+        // a Saturday
+        for (text, want) in [
+            ("tomorrowT15:00", "2026-03-29T15:00:00Z"),
+            ("monT15:00", "2026-03-30T15:00:00Z"),
+            ("satT23:45", "2026-03-28T23:45:00Z"),
+            ("satT15:00", "2026-04-04T15:00:00Z"),
+        ] {
+            assert_eq!(resolve(&clock(text, "UTC"), now), Some(at(want)), "{text}");
+        }
+        assert_eq!(resolve(&clock("somedayT15:00", "UTC"), now), None);
         assert_eq!(resolve(&clock("04-02T22:06", "UTC"), now), Some(at("2026-04-02T22:06:00Z")));
         assert_eq!(resolve(&clock("01-02T22:06", "UTC"), now), Some(at("2027-01-02T22:06:00Z")));
     }

@@ -789,6 +789,54 @@ fn every_error_has_its_place_code_and_tool() {
 }
 
 #[test]
+fn counts_and_times_that_no_number_holds_are_still_read() {
+    for row in [
+        "=== 18446744073709551615 failed, 1 error, 2 passed in 0.1s ===",
+        "=== 99999999999999999999999 failed, 2 passed in 99999999999999999999999s ===",
+        "Ran 3 tests in 0.1s\n\nFAILED (failures=18446744073709551615, errors=18446744073709551615)",
+        "test result: FAILED. 18446744073709551615 passed; 18446744073709551615 failed; 18446744073709551615 ignored; 0 measured; 0 filtered out; finished in 9e99s\ntest result: FAILED. 1 passed; 18446744073709551615 failed; 0 ignored; 0 measured; 0 filtered out",
+    ] {
+        assert_eq!(text_end(&format!("{row}\n")).outcome, Outcome::Failed, "{row}");
+    }
+    let long = format!("Total time: {} s\n", "9".repeat(400));
+    assert_eq!(events(Format::Text, long.as_bytes(), None).len(), 1);
+}
+
+#[test]
+fn a_place_is_the_users_not_a_librarys() {
+    let place = |input: &str| -> Vec<String> {
+        let placed = |e: &Event| match &e.body {
+            Body::Error { file, line, .. } => {
+                Some(format!("{}:{}", file.as_deref().unwrap_or("-"), line.unwrap_or(0)))
+            }
+            _ => None,
+        };
+        events(Format::Text, input.as_bytes(), None).iter().filter_map(placed).collect()
+    };
+    for (input, want) in [
+        (
+            "panic: no\n\ngoroutine 1 [running]:\nmain.main()\n\t/home/u/go/src/github.com/me/app/main.go:7 +0x1d\nexit status 2\n",
+            "/home/u/go/src/github.com/me/app/main.go:7",
+        ),
+        (
+            "Traceback (most recent call last):\n  File \"/home/u/proj/bin/deploy.py\", line 3, in <module>\n    f()\nKeyError: 'x'\n",
+            "/home/u/proj/bin/deploy.py:3",
+        ),
+        (
+            "Traceback (most recent call last):\n  File \"C:\\proj\\lib\\foo.py\", line 3, in <module>\n    f()\nKeyError: 'x'\n",
+            "C:\\proj\\lib\\foo.py:3",
+        ),
+        ("bin/x:3:in `f': no (RuntimeError)\n\tfrom bin/x:5:in `<main>'\n", "bin/x:3"),
+        (
+            "/usr/lib/ruby/3.1.0/a.rb:2:in `a': no (A::B)\n\tfrom /usr/lib/ruby/3.1.0/b.rb:2:in `b'\n\tfrom /usr/lib/ruby/3.1.0/c.rb:2:in `c'\n\tfrom app.rb:9:in `d'\n\tfrom app.rb:12:in `<main>'\n",
+            "app.rb:9",
+        ),
+    ] {
+        assert_eq!(place(input), [want], "{input}");
+    }
+}
+
+#[test]
 fn a_commit_is_a_milestone() {
     let events = events(Format::Text, b"[main 1234abc] parser: read empty input\n", None);
     assert!(
@@ -987,6 +1035,51 @@ fn a_long_line_is_cut_and_said_to_be() {
     assert_eq!(end(&self::events(Format::Auto, line.as_bytes(), None)).outcome, Outcome::Complete);
 }
 
+/// The most memory that the program had after this input, in KiB.
+fn peak(args: &[&str], input: &[u8]) -> u64 {
+    let mut child = Command::new(cargo_bin!("orch-extract"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let mut stdin = child.stdin.take().expect("stdin");
+    stdin.write_all(input).expect("a write");
+    let status = format!("/proc/{}/status", child.id());
+    let status = std::fs::read_to_string(status).expect("the process's status");
+    drop(stdin);
+    assert!(child.wait().expect("its end").success());
+    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).expect("a peak");
+    peak.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[test]
+fn no_input_takes_memory_by_its_length() {
+    let screen = format!("\x1b[?25h{}", format!("{}\r\n", "x".repeat(20_000)).repeat(300));
+    let call = |i: usize| {
+        let command = "x".repeat(60_000);
+        format!(
+            r#"{{"type":"assistant","session_id":"s","message":{{"content":[{{"type":"tool_use","id":"{i}","name":"Bash","input":{{"command":"{command}"}}}}]}}}}"#
+        ) + "\n"
+    };
+    let calls: String = (0..300).map(call).collect();
+    let usual = peak(&[], "src/a.c:1:2: error: x\n".repeat(50_000).as_bytes());
+    for (name, input) in [
+        ("a row", "x".repeat(20 << 20)),
+        ("moves", "\x1b[400C".repeat(500_000)),
+        ("rows of a line", "a\x0b".repeat(2_000_000)),
+        ("a string", format!("\"{}", "x".repeat(20 << 20))),
+        ("a list", format!("[\n{}", "1,\n".repeat(3_000_000))),
+        ("other JSON", format!("{{\"a\":[\n{}", "{\"b\":1},\n".repeat(500_000))),
+        ("fences", "```\n".repeat(500_000)),
+        ("a wide screen", screen),
+        ("calls", calls),
+    ] {
+        let peak = peak(&[], input.as_bytes());
+        assert!(peak < usual + (7 << 10), "{name}: {peak} KiB, where others take {usual}");
+    }
+}
+
 #[test]
 fn every_type_that_can_be_asked_for_is_one_that_is_written() {
     let input: Vec<u8> =
@@ -1018,6 +1111,17 @@ fn the_program_writes_one_object_a_line() {
         assert_eq!((event.v, event.seq), (1, i as u64 + 1));
     }
     assert!(out.lines().last().expect("an end").contains(r#""type":"task_complete""#));
+}
+
+#[test]
+fn no_control_reaches_the_reader_of_the_events() {
+    let record = r#"{"type":"assistant","session_id":"s\u009bx","message":{"content":[{"type":"text","text":"\u009b2J é \u007f\u0085\u001b[0m\u00a0"}]}}"#;
+    let (_, out, _) = program(&[], format!("{record}\n").as_bytes());
+    assert!(!out.chars().any(|c| c.is_control() && c != '\n'), "{out:?}");
+    let events: Vec<Event> =
+        out.lines().map(|l| serde_json::from_str(l).expect("an event")).collect();
+    assert_eq!(events, self::events(Format::Auto, format!("{record}\n").as_bytes(), None));
+    assert!(out.contains(r"\u009b2J é \u007f\u0085\u001b[0m"), "{out}");
 }
 
 #[test]
@@ -1068,7 +1172,11 @@ fn rules_of_ones_own_go_first_and_events_name_their_rule() {
         assert_eq!((code, out.as_str(), err.lines().count()), (2, "", 1), "{err}");
         assert!(err.starts_with(&format!("orch-extract: {path}: ")), "{err}");
     }
-    for (pattern, words) in [("(", "cc: pattern: "), ("x'\nfoo = 'y", "unknown field `foo`")] {
+    for (pattern, words) in [
+        ("^(?P<fiel>.*)$", "cc: pattern: nothing reads a group `fiel`"),
+        ("(", "cc: pattern: "),
+        ("x'\nfoo = 'y", "unknown field `foo`"),
+    ] {
         rule(pattern, "error a.c:3 house: no");
         let (code, _, err) = program(&["--rules", path], b"");
         assert_eq!((code, err.lines().count()), (2, 1), "{err}");

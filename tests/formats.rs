@@ -227,6 +227,34 @@ fn a_trajectory_ends_by_its_exit_status() {
     assert_eq!(commands(&mini), [("ls x", Some(2))]);
 }
 
+/// A step that changes the directory and then runs a tool ran a tool.
+#[test]
+fn any_command_of_a_step_may_be_the_shells() {
+    let step = |action: &str| {
+        let action = serde_json::to_string(action).expect("JSON");
+        let session = format!(
+            r#"{{"trajectory":[{{"action":{action},"observation":"=== 9 failed in 0.1s ===\n"}}],"info":{{"exit_status":"submitted"}}}}"#
+        );
+        kinds(&events(Format::Sweagent, session.as_bytes())).contains(&"test_summary")
+    };
+    for action in ["pytest", "cd x && python -m pytest", "cat a.py; pytest", "cd x\npytest"] {
+        assert!(step(action), "{action}");
+    }
+    for action in ["cat log.txt", "cd x && cat log.txt", "open a.py 3", ""] {
+        assert!(!step(action), "{action}");
+    }
+}
+
+/// Clients change how they spell a key, and may for a while spell it both ways.
+#[test]
+fn a_record_that_spells_a_key_both_ways_is_read() {
+    let result = r#"{"type":"result","session_id":"s","sessionId":"s","is_error":false,"result":"Done.","num_turns":2}"#;
+    let done = known(Format::Claude, result);
+    assert_eq!((end(&done).outcome, end(&done).evidence), (Outcome::Complete, Evidence::Protocol));
+    let item = "{\"type\":\"thread.started\",\"thread_id\":\"t\"}\n{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"item_type\":\"agent_message\",\"text\":\"hi\"}}\n";
+    assert!(kinds(&known(Format::Codex, item)).contains(&"message"));
+}
+
 #[test]
 fn sessions_that_are_one_value_end_as_their_last_message_says() {
     let gemini = r#"{
@@ -324,6 +352,15 @@ fn an_aider_history_ends_as_its_last_turn_did() {
     assert_eq!(of("> Run shell command? (Y)es/(N)o/(D)on't ask again [Yes]:\n"), Outcome::Waiting);
     assert_eq!(of("> Run shell command? (Y)es/(N)o [Yes]: y\n"), Outcome::Complete);
     assert_eq!(of("\n#### and then?\n"), Outcome::Unknown);
+    let said = |rest: &str| {
+        let all = events(Format::Aider, format!("{AIDER}{rest}").as_bytes());
+        all.iter()
+            .filter(|e| matches!(&e.body, Body::Message { role, .. } if role == "user"))
+            .count()
+    };
+    let fence = "\n```markdown\n# Title\n\n#### Heading\n";
+    assert_eq!(said(&format!("{fence}```\n")), said(""));
+    assert_eq!(said(&format!("{fence}\n#### and then?  \n")), said("") + 1);
 }
 
 #[test]
@@ -543,10 +580,12 @@ type Make<'a> = &'a dyn Fn(usize) -> Vec<u8>;
 #[test]
 fn no_input_takes_more_than_its_length() {
     let deep = |n: usize| "{\"a\":[".repeat(n / 6).into_bytes();
-    let hard: [(&str, Make<'_>); 9] = [
+    let hard: [(&str, Make<'_>); 11] = [
         ("escapes", &|n| b"\x1b".repeat(n)),
         ("half sequences", &|n| b"\x1b[1;".repeat(n / 4)),
         ("moves", &|n| b"\x1b[9;9Hx\x1b[2J".repeat(n / 11)),
+        ("no UTF-8", &|n| b"\xff".repeat(n)),
+        ("half characters", &|n| b"na\xefve \xf0\x9f".repeat(n / 8)),
         ("braces", &|n| b"{".repeat(n)),
         ("records", &|n| b"{\"type\":\"\n".repeat(n / 10)),
         ("nesting", &deep),

@@ -156,15 +156,16 @@ impl Decoder for Aider {
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
         let text = lossy(line);
         let row = text.trim_end();
-        // A prompt stands behind a blank row, also where a fence was left open.
+        // Where a fence was left open a prompt still stands behind a blank row, and has the two
+        // blanks of a hard break at its end, which a heading in a fence has not.
         let blank = std::mem::replace(&mut self.blank, row.is_empty());
-        let fenced = self.fences.is_open();
+        let prompts = !self.fences.is_open() || (blank && text.ends_with("  "));
         if Aider::is_head(row) {
             self.fences.close(sink);
             self.said(sink);
             self.end_turn(sink);
             sink.put(Body::SessionStart { cwd: None, model: None });
-        } else if let Some(words) = row.strip_prefix("#### ").filter(|_| !fenced || blank) {
+        } else if let Some(words) = row.strip_prefix("#### ").filter(|_| prompts) {
             self.fences.close(sink);
             self.add(Speaker::User, words.trim(), sink);
         } else if self.fences.row(row, sink) {

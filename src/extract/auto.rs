@@ -52,8 +52,11 @@ struct Head {
     cwd: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     hook_event_name: Option<String>,
-    #[serde(default, alias = "sessionId", deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "lenient")]
     session_id: Option<String>,
+    /// So a transcript spells it; a record may have both.
+    #[serde(default, rename = "sessionId", deserialize_with = "lenient")]
+    transcript_id: Option<String>,
     #[serde(default, rename = "sessionID", deserialize_with = "lenient")]
     opencode: Option<String>,
     /// An early rollout begins with these.
@@ -88,6 +91,10 @@ impl Decoder for Auto {
         }
     }
 
+    fn is_within(&self) -> bool {
+        self.found.as_ref().is_some_and(|found| found.decoder.is_within())
+    }
+
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
         let blank = line.trim_ascii().is_empty();
         let object = line.trim_ascii_start().first() == Some(&b'{');
@@ -97,7 +104,12 @@ impl Decoder for Auto {
             self.change(line, sink);
         }
         let Some(found) = &mut self.found else {
-            self.text.line(line, sink);
+            // What looked like JSON was let in at length.
+            let dropped = line.len().saturating_sub(TEXT_CAP);
+            if dropped > 0 {
+                sink.put(Body::Truncated { dropped: dropped as u64 });
+            }
+            self.text.line(&line[..line.len() - dropped], sink);
             return;
         };
         let decoder = &mut found.decoder;
@@ -281,7 +293,7 @@ fn sniff(line: &[u8], object: bool) -> Option<Found> {
         "file-history-snapshot" | "summary" => records(Claude::default()),
         "system" | "assistant" | "user" | "result" | "progress" | "queue-operation"
         | "stream_event" | "attachment" | "rate_limit_event"
-            if head.session_id.is_some() =>
+            if head.session_id.is_some() || head.transcript_id.is_some() =>
         {
             records(Claude::default())
         }
@@ -295,12 +307,13 @@ fn opening(line: &[u8]) -> Option<Found> {
 }
 
 fn opened(head: &Head) -> Option<Found> {
+    let session = head.session_id.is_some() || head.transcript_id.is_some();
     match head.kind.as_deref()? {
-        "system" if head.session_id.is_some() && head.subtype.as_deref() == Some("init") => {
+        "system" if session && head.subtype.as_deref() == Some("init") => {
             records(Claude::default())
         }
         "thread.started" => records(Codex::default()),
-        "init" if head.session_id.is_some() => records(Gemini::default()),
+        "init" if session => records(Gemini::default()),
         "step_start" if head.opencode.is_some() => records(Opencode::default()),
         "session" if head.id.is_some() && head.cwd.is_some() => records(Pi::default()),
         _ => None,

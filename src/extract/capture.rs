@@ -29,6 +29,11 @@ impl Pattern {
         Pattern { regex, names, spare: Mutex::new(None) }
     }
 
+    /// Of its groups.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|(name, _)| name.as_str())
+    }
+
     pub fn captures<'r>(&'r self, row: &'r str) -> Option<Captures<'r>> {
         let spare = self.spare().take();
         let mut at = spare.unwrap_or_else(|| self.regex.capture_locations());

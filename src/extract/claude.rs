@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use self::record::{Block, Head, Last, Limits, System, result_text};
+use super::calls::Calls;
 use super::decoder::{Decoder, Sink, lossy, parse};
 use super::ending::{api_end, by_exit, judge, protocol, unknown};
 use super::fence;
@@ -15,12 +16,13 @@ use super::scan::Scanner;
 use super::{limit, phrase};
 use crate::event::{Body, End, Evidence, Exit, Outcome, Resets, Severity};
 
-/// Tool calls whose result is awaited; more than this many at once are forgotten.
-const OPEN_CALLS: usize = 4096;
+/// Refusals that are remembered, of ids no longer than these bytes.
+const REFUSALS: usize = 4096;
+const LONGEST_ID: usize = 256;
 
 #[derive(Default)]
 pub struct Claude {
-    calls: HashMap<String, Call>,
+    calls: Calls,
     /// The number of tool results so far, and which of them was the last success.
     results: u64,
     last_success: u64,
@@ -38,12 +40,6 @@ pub struct Claude {
     last_text: Option<(String, u64)>,
     asked: Option<(String, u64)>,
     interrupted: bool,
-}
-
-struct Call {
-    name: String,
-    /// The command, or the path.
-    object: String,
 }
 
 impl Decoder for Claude {
@@ -190,7 +186,7 @@ impl Claude {
     }
 
     fn call(&mut self, id: String, name: String, input: Value, inner: bool, sink: &mut Sink<'_>) {
-        let field = |key: &str| input.get(key).and_then(Value::as_str).map(str::to_string);
+        let field = |key: &str| input.get(key).and_then(Value::as_str);
         let object = field("command").or_else(|| field("file_path")).or(field("notebook_path"));
         if !inner {
             self.last_text = None;
@@ -206,11 +202,7 @@ impl Claude {
             let done = todos.iter().filter(|t| t["status"] == "completed").count();
             format!("{done}/{} todos", todos.len())
         });
-        let call =
-            Call { name: name.clone(), object: phrase::clip(&object.unwrap_or_default(), 1 << 16) };
-        if self.calls.len() < OPEN_CALLS {
-            self.calls.insert(id.clone(), call);
-        }
+        self.calls.open(&id, &name, object.unwrap_or_default());
         let seq = sink.put(Body::ToolCall { name, id: Some(id), input: Some(input) });
         if let Some(text) = question {
             sink.put(Body::Question { text: text.clone() });
@@ -262,14 +254,14 @@ impl Claude {
         self.results += 1;
         self.asked = None;
         if failed {
-            if self.refused.len() < OPEN_CALLS {
+            if self.refused.len() < REFUSALS && id.len() <= LONGEST_ID {
                 self.refused.insert(id.to_string(), self.results);
             }
         } else {
             self.last_success = self.results;
             self.worked = true;
         }
-        let Some(call) = self.calls.remove(id) else { return };
+        let Some(call) = self.calls.close(id) else { return };
         match call.name.as_str() {
             "Bash" | "PowerShell" => {
                 let words = result_text(content);

@@ -56,8 +56,11 @@ struct Tokens {
 struct Item {
     #[serde(default, deserialize_with = "lenient")]
     id: Option<String>,
-    #[serde(rename = "type", alias = "item_type")]
-    kind: String,
+    #[serde(default, rename = "type", deserialize_with = "lenient")]
+    kind: Option<String>,
+    /// So early clients called it.
+    #[serde(default, deserialize_with = "lenient")]
+    item_type: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     text: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
@@ -84,6 +87,12 @@ struct Item {
     query: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     items: Option<Vec<Todo>>,
+}
+
+impl Item {
+    fn kind(&self) -> &str {
+        self.kind.as_deref().or(self.item_type.as_deref()).unwrap_or_default()
+    }
 }
 
 #[derive(Deserialize)]
@@ -149,7 +158,7 @@ impl Decoder for Codex {
                 }
             }
             "item.updated" | "item.started" => {
-                if let Some(item) = record.item.filter(|i| i.kind == "todo_list") {
+                if let Some(item) = record.item.filter(|i| i.kind() == "todo_list") {
                     self.item(item, sink);
                 }
             }
@@ -227,7 +236,7 @@ impl Codex {
     }
 
     fn item(&mut self, item: Item, sink: &mut Sink<'_>) {
-        match item.kind.as_str() {
+        match item.kind() {
             "agent_message" | "assistant_message" => {
                 let text = item.text.unwrap_or_default();
                 let role = "assistant".to_string();

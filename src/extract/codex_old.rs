@@ -1,10 +1,9 @@
 //! Codex before September 2025: rollout files whose lines are bare response items, and
 //! `codex exec --json` with `{"id":…,"msg":{…}}` (codex-rs, protocol.rs of those months).
 
-use std::collections::HashMap;
-
 use serde_json::Value;
 
+use super::calls::Calls;
 use super::codex::unwrap;
 use super::decoder::{Sink, parse};
 use super::ending::{by_exit, protocol};
@@ -12,18 +11,16 @@ use super::rollout::header_code;
 use super::story::{self, Story};
 use crate::event::{Body, End, Evidence, Exit, Outcome};
 
-const OPEN_CALLS: usize = 4096;
-
 pub struct Old {
     story: Story,
-    commands: HashMap<String, String>,
+    calls: Calls,
     /// A rollout has no last record.
     rollout: bool,
 }
 
 impl Default for Old {
     fn default() -> Old {
-        Old { story: Story::new("codex"), commands: HashMap::new(), rollout: false }
+        Old { story: Story::new("codex"), calls: Calls::default(), rollout: false }
     }
 }
 
@@ -91,7 +88,7 @@ impl Old {
 
     fn message(&mut self, message: &Value, sink: &mut Sink<'_>) {
         let field = |key: &str| message[key].as_str().unwrap_or_default();
-        let id = field("call_id").to_string();
+        let id = field("call_id");
         match field("type") {
             "session_configured" => {
                 sink.set_session(field("session_id"));
@@ -101,14 +98,11 @@ impl Old {
             "task_started" => self.story = Story::new("codex"),
             "agent_message" => self.story.assistant(field("message").into(), sink),
             "exec_command_begin" => {
-                let command = words(&message["command"]);
-                if self.commands.len() < OPEN_CALLS {
-                    self.commands.insert(id, command);
-                }
+                self.calls.open(id, "shell", &words(&message["command"]));
             }
             "exec_command_end" => {
                 self.story.result(message["exit_code"] == 0);
-                let command = self.commands.remove(&id).unwrap_or_default();
+                let command = self.calls.close(id).unwrap_or_default().object;
                 let output = format!("{}\n{}", field("stdout"), field("stderr"));
                 let code = message["exit_code"].as_i64();
                 self.story.command(command, code, None, &output, sink);
@@ -145,17 +139,17 @@ impl Old {
             Some(json) => serde_json::from_str(json).unwrap_or_default(),
             None => record["action"].clone(),
         };
-        if self.commands.len() < OPEN_CALLS && !input["command"].is_null() {
-            self.commands.insert(id.into(), words(&input["command"]));
-        }
         let name = record["name"].as_str().unwrap_or("shell");
+        if !input["command"].is_null() {
+            self.calls.open(id, name, &words(&input["command"]));
+        }
         self.story.call(name, Some(id.into()), input, sink);
     }
 
     fn output(&mut self, record: &Value, sink: &mut Sink<'_>) {
         self.story.result(true);
         let id = record["call_id"].as_str().unwrap_or_default();
-        let Some(command) = self.commands.remove(id) else { return };
+        let Some(call) = self.calls.close(id) else { return };
         let raw = record["output"].as_str().or(record["output"]["content"].as_str());
         let raw = raw.unwrap_or_default();
         let inner: Option<Value> =
@@ -169,7 +163,7 @@ impl Old {
             None => (raw, header_code(raw), None),
         };
         let ms = seconds.map(|s| (s * 1000.0) as u64);
-        self.story.command(command, code, ms, text, sink);
+        self.story.command(call.object, code, ms, text, sink);
     }
 }
 

@@ -10,6 +10,38 @@ use crate::event::{Body, End, Event, Evidence, Exit, Source, VERSION};
 pub const TEXT_CAP: usize = 1 << 20;
 pub const JSON_CAP: usize = 16 << 20;
 
+/// How much of a line is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cap {
+    /// It is text, whatever it looks like.
+    Text,
+    /// One that begins like a JSON object or array may be long.
+    Json,
+    /// It stands within a JSON value.
+    Value,
+}
+
+impl Cap {
+    pub fn of(decoder: &dyn Decoder) -> Cap {
+        match decoder.cap() {
+            TEXT_CAP => Cap::Text,
+            _ if decoder.is_within() => Cap::Value,
+            _ => Cap::Json,
+        }
+    }
+
+    /// In bytes, of a line that begins like this.
+    pub fn bytes(self, start: &[u8]) -> usize {
+        let start = &start[..start.len().min(TEXT_CAP)];
+        let first = || start.iter().find(|c| !c.is_ascii_whitespace());
+        match self {
+            Cap::Value => JSON_CAP,
+            Cap::Json if matches!(first(), Some(b'{' | b'[')) => JSON_CAP,
+            _ => TEXT_CAP,
+        }
+    }
+}
+
 pub trait Decoder {
     /// The name that `source.format` carries.
     fn name(&self) -> &'static str;
@@ -17,6 +49,11 @@ pub trait Decoder {
     /// Longest line that this decoder wants, from now on.
     fn cap(&self) -> usize {
         JSON_CAP
+    }
+
+    /// A JSON value that began on an earlier line goes on.
+    fn is_within(&self) -> bool {
+        false
     }
 
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>);
@@ -59,14 +96,14 @@ impl Place {
 
 /// Takes events and numbers them.
 pub struct Sink<'a> {
-    out: &'a mut Vec<Event>,
+    out: &'a mut dyn FnMut(Event),
     seq: &'a mut u64,
     place: &'a mut Place,
     ceiling: Evidence,
 }
 
 impl<'a> Sink<'a> {
-    pub fn new(out: &'a mut Vec<Event>, seq: &'a mut u64, place: &'a mut Place) -> Sink<'a> {
+    pub fn new(out: &'a mut dyn FnMut(Event), seq: &'a mut u64, place: &'a mut Place) -> Sink<'a> {
         Sink { out, seq, place, ceiling: Evidence::Protocol }
     }
 
@@ -82,7 +119,7 @@ impl<'a> Sink<'a> {
             end.evidence = end.evidence.min(self.ceiling);
         }
         *self.seq += 1;
-        self.out.push(Event {
+        (self.out)(Event {
             v: VERSION,
             body,
             seq: *self.seq,

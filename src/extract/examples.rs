@@ -58,8 +58,9 @@ fn fits(rules: &Rules, rule: &Rule, text: &str) -> bool {
 /// The events of a text, each with its rule and in words, and the verdict.
 fn read(rules: &'static Rules, text: &str) -> (Vec<(String, String)>, Option<Outcome>) {
     let (mut out, mut seq) = (Vec::new(), 0);
+    let mut put = |event| out.push(event);
     let mut place = Place { explain: true, line: 1, ..Place::start("text") };
-    let mut sink = Sink::new(&mut out, &mut seq, &mut place);
+    let mut sink = Sink::new(&mut put, &mut seq, &mut place);
     let mut reader = Text::new(rules);
     reader.block(text.as_bytes(), &mut sink);
     reader.close(&mut sink);

@@ -1,10 +1,9 @@
 //! Gemini CLI: the lines of `--output-format stream-json`.
 
-use std::collections::HashMap;
-
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::calls::Calls;
 use super::codex::unwrap;
 use super::decoder::{Decoder, JSON_CAP, Place, Sink, lenient, lossy, parse};
 use super::ending::{by_exit, judge, protocol};
@@ -12,28 +11,19 @@ use super::scan::Scanner;
 use super::{fence, limit, phrase};
 use crate::event::{Body, End, Exit, Outcome, Severity};
 
-/// Tool calls whose result is awaited; more than this many at once are forgotten.
-const OPEN_CALLS: usize = 4096;
-
 #[derive(Default)]
 pub struct Gemini {
     end: Option<End>,
     /// The message that is being said, piece by piece, and where it began.
     saying: Option<(Place, String)>,
     answer: Option<(String, u64)>,
-    calls: HashMap<String, Call>,
+    calls: Calls,
     worked: bool,
     /// The tool that a rule kept from running, if nothing succeeded since.
     denied: Option<String>,
     /// The error told last, and its `seq`: a result that is an error need not repeat it.
     told: Option<(String, u64)>,
     stray: Option<String>,
-}
-
-struct Call {
-    name: String,
-    /// The command, or the path.
-    object: String,
 }
 
 #[derive(Deserialize)]
@@ -191,15 +181,14 @@ impl Gemini {
         let input = record.parameters.unwrap_or_default();
         let object =
             ["command", "file_path"].iter().find_map(|k| input.get(k)).and_then(Value::as_str);
-        let call = Call { name: name.clone(), object: phrase::clip(object.unwrap_or(""), 1 << 16) };
-        if let Some(id) = record.tool_id.clone().filter(|_| self.calls.len() < OPEN_CALLS) {
-            self.calls.insert(id, call);
+        if let Some(id) = &record.tool_id {
+            self.calls.open(id, &name, object.unwrap_or_default());
         }
         sink.put(Body::ToolCall { name, id: record.tool_id, input: Some(input) });
     }
 
     fn tool_result(&mut self, record: Record, sink: &mut Sink<'_>) {
-        let call = self.calls.remove(record.tool_id.as_deref().unwrap_or_default());
+        let call = self.calls.close(record.tool_id.as_deref().unwrap_or_default());
         let failure = record.error.as_ref();
         let output = record.output.unwrap_or_default();
         if record.status.as_deref() != Some("success") {

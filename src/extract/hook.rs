@@ -80,6 +80,10 @@ impl Decoder for Hook {
         "hook"
     }
 
+    fn is_within(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
         if self.held.len() + line.len() > JSON_CAP {
             *self = Hook::default();

@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use regex::Regex;
 
+use super::clock;
 use super::rules::regex;
 use crate::event::Resets;
 
 static LIMIT: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:usage|rate|session|weekly|daily|monthly|hourly|opus|\d+-hour|request|your)[ _-]limits?\b|\blimit reached\b|\brate[- ]limited\b|\brate_limit_error\b|\b(?:current|usage|your|api|daily|insufficient)[ _]quota\b|\b429\b|\btoo many requests\b|\b(?:usage|rate)_limit_(?:reached|exceeded)\b|\bresource_exhausted\b|\bquota (?:exceeded|will reset)\b|\bexceeded (?:your|the) (?:\w+ )?quota\b|\bout of (?:extra )?(?:usage|credits)\b",
+        r"(?i)\b(?:usage|rate|session|weekly|daily|monthly|hourly|opus|\d+-hour|request)[ _-]limits?\b|\b(?:hit|reached|exceeded|over|at|met) (?:your|the|its|my) limits?\b|\byour limit (?:will reset|resets|is reached|has been reached)\b|\blimit reached\b|\brate[- ]limited\b|\brate_limit_error\b|\b(?:current|usage|your|api|daily|insufficient)[ _]quota\b|\b429\b|\btoo many requests\b|\b(?:usage|rate)_limit_(?:reached|exceeded)\b|\bresource_exhausted\b|\bquota (?:exceeded|will reset)\b|\bexceeded (?:your|the) (?:\w+ )?quota\b|\bout of (?:extra )?(?:usage|credits)\b",
     )
 });
 /// Words that speak of a limit which was not met, as a client's foot and its `/status` do.
@@ -21,7 +22,7 @@ static NEAR: LazyLock<Regex> = LazyLock::new(|| {
 });
 static RESET: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\bresets?\b|\b(?:try|retry) again\b|\bretry[- ]after\b|\bavailable again\b|\bretry in\b|\bretry_?(?:after|delay)|\bwait (?:for )?\d|limit reached\|\d{10}",
+        r"(?i)\bresets?(?:\b|_?(?:at|in|after|time))|\b(?:try|retry) again\b|\bretry[- ]after\b|\bavailable again\b|\bretry in\b|\bretry_?(?:after|delay)|\bwait (?:for )?\d|limit reached\|\d{10}",
     )
 });
 static EPOCH: LazyLock<Regex> =
@@ -31,12 +32,12 @@ static INSTANT: LazyLock<Regex> = LazyLock::new(|| {
 });
 static SPAN: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:in|after|wait|retry_?delay\x22?|reset(?:-[a-z]+)?)[:\s]\s*\x22?(?:for\s+|about\s+|approximately\s+|around\s+|another\s+|~\s*)?((?:\d+(?:\.\d+)?\s*(?:days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|milliseconds?|ms|[dhms])\b?[\s,]*(?:and\s+)?)+)",
+        r"(?i)\b(?:in|after|wait|retry_?delay\x22?|reset(?:-[a-z]+)?)[:\s]\s*\x22?(?:for\s+|about\s+|approximately\s+|around\s+|another\s+|~\s*)?((?:\d+(?:\.\d+)?\s*(?:weeks?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|milliseconds?|ms|[wdhms])[\s,]*(?:and\s+)?)+)\b",
     )
 });
 static SPAN_PART: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)(\d+(?:\.\d+)?)\s*(milliseconds?|ms|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|[dhms])",
+        r"(?i)(\d+(?:\.\d+)?)\s*(milliseconds?|ms|weeks?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|[wdhms])",
     )
 });
 static RETRY_AFTER: LazyLock<Regex> = LazyLock::new(|| {
@@ -52,22 +53,6 @@ static ONE: LazyLock<Regex> = LazyLock::new(|| {
 static HTTP: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d? [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\b")
 });
-/// A date and a time of no zone.
-static LOCAL: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"(?i)\b(?:resets?|again|until|available)\b[^\n]{0,12}?\b(?P<day>20\d\d-\d\d-\d\d)[T ](?P<time>\d\d:\d\d)(?::\d\d)?\b(?:\s*\((?P<zone>[A-Za-z_]+(?:/[A-Za-z_+\-0-9]+)*)\))?",
-    )
-});
-static CLOCK: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"(?ix)\b(?:resets?|again|until|available)\b (?:\s+again)? (?:\s*(?:at|on))? [\s:]*
-          (?: (?P<month>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?
-              (?:,?\s+(?P<year>20\d\d))? ,?\s*(?:at\s+)? )?
-          (?P<hour>\d{1,2})(?::(?P<minute>\d\d))?(?::\d\d)?\s*(?P<half>[ap]\.?m\b\.?)?
-          (?:\s*\((?P<zone>[A-Za-z_]+(?:/[A-Za-z_+\-0-9]+)*)\)|\s*\(?(?P<short>(?-i:UTC|GMT|[A-Z]{1,4}ST|[A-Z]{1,4}DT|CET)(?:[+-]\d{1,2})?)\b\)?)?",
-    )
-});
-
 /// Speaks of a limit that was met.
 pub fn is_limit(text: &str) -> bool {
     LIMIT.is_match(text) && (!NEAR.is_match(text) || LIMIT.is_match(&NEAR.replace_all(text, "")))
@@ -119,15 +104,9 @@ pub fn resets(text: &str) -> Resets {
             "day" => 86_400_000,
             _ => 604_800_000,
         });
-    } else if let Some(c) = LOCAL.captures(text) {
-        resets.resets_clock = Some(format!("{}T{}", &c["day"], &c["time"]));
-        resets.resets_zone = c.name("zone").map(|z| z.as_str().to_string());
-    } else if let Some(c) = CLOCK.captures(text) {
-        resets.resets_clock = clock(&c);
-        if resets.resets_clock.is_some() {
-            let short = c.name("short").and_then(|z| zone(z.as_str()));
-            resets.resets_zone = c.name("zone").map(|z| z.as_str().to_string()).or(short);
-        }
+    } else if let Some((clock, zone)) = clock::find(text) {
+        resets.resets_clock = Some(clock);
+        resets.resets_zone = zone;
     }
     resets
 }
@@ -138,6 +117,7 @@ fn span(text: &str) -> Option<u64> {
         let unit = c[2].to_ascii_lowercase();
         let scale = match unit.as_str() {
             u if u.starts_with("ms") || u.starts_with("mil") => 1.0,
+            u if u.starts_with('w') => 604_800_000.0,
             u if u.starts_with('d') => 86_400_000.0,
             u if u.starts_with('h') => 3_600_000.0,
             u if u.starts_with('m') => 60_000.0,
@@ -153,62 +133,9 @@ fn sane(ms: f64) -> bool {
     ms > 0.0 && ms < 3.2e10
 }
 
-/// The IANA name of what a client abbreviates.
-fn zone(short: &str) -> Option<String> {
-    if let Some(hours) = short.strip_prefix("GMT").or(short.strip_prefix("UTC")) {
-        // The sign of these names is the other way round.
-        return match hours.parse::<i32>() {
-            Ok(hours @ -14..=12) => Some(format!("Etc/GMT{:+}", -hours)),
-            Ok(_) => None,
-            Err(_) => hours.is_empty().then(|| "UTC".into()),
-        };
-    }
-    let name = match short {
-        "PST" | "PDT" => "America/Los_Angeles",
-        "MST" | "MDT" => "America/Denver",
-        "CST" | "CDT" => "America/Chicago",
-        "EST" | "EDT" => "America/New_York",
-        "BST" => "Europe/London",
-        "CET" | "CEST" => "Europe/Paris",
-        "JST" => "Asia/Tokyo",
-        "AEST" | "AEDT" => "Australia/Sydney",
-        _ => return None,
-    };
-    Some(name.into())
-}
-
-fn clock(c: &regex::Captures<'_>) -> Option<String> {
-    let number = |name| c.name(name).and_then(|m| m.as_str().parse::<u32>().ok());
-    let mut hour = number("hour")?;
-    let minute = number("minute").unwrap_or(0);
-    match c.name("half").map(|h| h.as_str().as_bytes()[0].to_ascii_lowercase()) {
-        Some(_) if hour == 0 || hour > 12 => return None,
-        Some(b'p') => hour = hour % 12 + 12,
-        Some(_) => hour %= 12,
-        None => {
-            // A bare number is not a time of day.
-            c.name("minute")?;
-        }
-    }
-    if hour > 23 || minute > 59 {
-        return None;
-    }
-    let time = format!("{hour:02}:{minute:02}");
-    let Some(month) = c.name("month") else { return Some(time) };
-    const MONTHS: [&str; 12] =
-        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    let name = month.as_str().to_ascii_lowercase();
-    let month = MONTHS.iter().position(|m| *m == name)? + 1;
-    let day = number("day").filter(|d| (1..=31).contains(d))?;
-    Some(match number("year") {
-        Some(year) => format!("{year}-{month:02}-{day:02}T{time}"),
-        None => format!("{month:02}-{day:02}T{time}"),
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{is_limit, resets};
+    use super::{has_reset, is_limit, resets};
     use crate::event::Resets;
 
     fn clock(at: &str, zone: Option<&str>) -> Resets {
@@ -247,10 +174,36 @@ mod tests {
                 clock("19:00", Some("America/Chicago")),
             ),
             ("Access resets at 2:00 PM PST. /stats", clock("14:00", Some("America/Los_Angeles"))),
-            ("limit resets at 9:59 AM GMT+9", clock("09:59", Some("Etc/GMT-9"))),
+            ("limit resets at 9:59 AM GMT+9", clock("09:59", Some("+09:00"))),
             ("resets 15:00 UTC", clock("15:00", Some("UTC"))),
             ("try again at 5:00 PM.", clock("17:00", None)),
             ("resets on October 1, 2025 at 12:00 AM UTC", clock("2025-10-01T00:00", Some("UTC"))),
+            ("resets 13:00 on 6 Oct", clock("10-06T13:00", None)),
+            ("resets at 3pm on Oct 6", clock("10-06T15:00", None)),
+            ("resets 1 Oct 15:00", clock("10-01T15:00", None)),
+            ("resets 1st of October, 2025 at 3 p.m.", clock("2025-10-01T15:00", None)),
+            ("resets 15:00 UTC+5:30", clock("15:00", Some("+05:30"))),
+            ("resets 15:00 +02:00", clock("15:00", Some("+02:00"))),
+            ("resets 15:00 IST", clock("15:00", Some("Asia/Kolkata"))),
+            ("resets 15:00 EEST", clock("15:00", Some("Europe/Athens"))),
+            ("resets 15:00 XYZT", clock("15:00", None)),
+            ("resets 3pm America/Los_Angeles", clock("15:00", Some("America/Los_Angeles"))),
+            ("resets 13:00 UTC on 6 Oct", clock("10-06T13:00", Some("UTC"))),
+            ("resets 13:00 on 6 Oct (Europe/Berlin)", clock("10-06T13:00", Some("Europe/Berlin"))),
+            (
+                "resets at 2025-10-06 13:00 Europe/Berlin",
+                clock("2025-10-06T13:00", Some("Europe/Berlin")),
+            ),
+            ("resets at noon (Europe/Berlin)", clock("12:00", Some("Europe/Berlin"))),
+            ("try again at midnight.", clock("00:00", None)),
+            ("resets tomorrow at 3pm PT", clock("tomorrowT15:00", Some("America/Los_Angeles"))),
+            ("resets Monday at 3pm", clock("monT15:00", None)),
+            ("resets 9:30 am on Thursday, Oct 9", clock("10-09T09:30", None)),
+            ("resets in 2 weeks", ms(1_209_600_000)),
+            ("resets 3pm, not before 4pm", clock("15:00", None)),
+            ("your limit will reset 3 March 15:00", clock("03-03T15:00", None)),
+            ("resets Feb 31, 3pm", Resets::default()),
+            ("resets Feb 29, 3pm", clock("02-29T15:00", None)),
             ("resets at 2025-10-06 13:00", clock("2025-10-06T13:00", None)),
             ("try again in 3 days 4 hours", ms(273_600_000)),
             ("Try again in about 5 minutes.", ms(300_000)),
@@ -290,7 +243,10 @@ mod tests {
         assert!(is_limit("You've hit your limit · resets 3pm"));
         assert!(is_limit("{\"type\":\"usage_limit_reached\"}"));
         assert!(is_limit("429 RESOURCE_EXHAUSTED"));
+        assert!(is_limit("You have reached your limit."));
         assert!(!is_limit("the line limit of 80 columns"));
+        assert!(!is_limit("context window exceeded; see your limits page"));
+        assert!(has_reset("{\"resets_at\":1750000000}") && has_reset("resetsAt: 5"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use memchr::{memchr, memrchr};
 
+use super::decoder::{Cap, TEXT_CAP};
+
 /// What is kept for the next long line.
 const KEPT: usize = 64 << 10;
 
@@ -21,11 +23,11 @@ pub struct Lines {
     offset: u64,
     /// Where the last line began.
     last: u64,
-    cap: usize,
+    cap: Cap,
 }
 
 impl Lines {
-    pub fn new(cap: usize) -> Lines {
+    pub fn new(cap: Cap) -> Lines {
         Lines { held: Vec::new(), dropped: 0, number: 0, offset: 0, last: 0, cap }
     }
 
@@ -59,7 +61,7 @@ impl Lines {
 
     /// Calls `each` for the line that ends in these bytes; it answers with the cap of the next
     /// one. Answers with the bytes that were taken.
-    pub fn push(&mut self, bytes: &[u8], each: impl FnOnce(Line<'_>) -> usize) -> usize {
+    pub fn push(&mut self, bytes: &[u8], each: impl FnOnce(Line<'_>) -> Cap) -> usize {
         let Some(end) = memchr(b'\n', bytes) else {
             self.hold(bytes);
             return bytes.len();
@@ -67,7 +69,7 @@ impl Lines {
         let head = &bytes[..end];
         self.number += 1;
         self.last = self.offset;
-        if self.is_between() && head.len() <= self.cap {
+        if self.is_between() && head.len() <= self.cap.bytes(head) {
             let line = Line { bytes: head, number: self.number, offset: self.offset, dropped: 0 };
             self.cap = each(line);
             self.offset += head.len() as u64 + 1;
@@ -103,8 +105,22 @@ impl Lines {
     }
 
     fn hold(&mut self, bytes: &[u8]) {
-        let kept = bytes.len().min(self.cap.saturating_sub(self.held.len()));
-        self.held.extend_from_slice(&bytes[..kept]);
-        self.dropped += (bytes.len() - kept) as u64;
+        let rest = self.keep(bytes, TEXT_CAP);
+        // By now it is known what the line begins like.
+        let rest = if rest.is_empty() { rest } else { self.keep(rest, self.cap.bytes(&self.held)) };
+        self.dropped += rest.len() as u64;
+    }
+
+    /// Answers with what is too much.
+    fn keep<'a>(&mut self, bytes: &'a [u8], cap: usize) -> &'a [u8] {
+        let length = self.held.len();
+        let (kept, rest) = bytes.split_at(bytes.len().min(cap.saturating_sub(length)));
+        // Grown by itself it would have up to twice the room.
+        if length + kept.len() > self.held.capacity() {
+            let room = (2 * length).min(cap).max(length + kept.len());
+            self.held.reserve_exact(room - length);
+        }
+        self.held.extend_from_slice(kept);
+        rest
     }
 }

@@ -2,10 +2,12 @@
 
 mod aider;
 mod auto;
+mod calls;
 mod capture;
 mod cast;
 mod claude;
 mod client;
+mod clock;
 mod codex;
 mod codex_old;
 mod decoder;
@@ -46,7 +48,7 @@ use std::str::FromStr;
 use memchr::memrchr;
 
 use crate::event::{Body, Event, Exit};
-use decoder::{Decoder, Place, Sink};
+use decoder::{Cap, Decoder, Place, Sink};
 use line::Lines;
 pub use rules::extend;
 use script::Script;
@@ -159,7 +161,7 @@ enum Input {
 
 impl Input {
     fn lines(decoder: Box<dyn Decoder>) -> Input {
-        Input::Lines(Lines::new(decoder.cap()), decoder)
+        Input::Lines(Lines::new(Cap::of(decoder.as_ref())), decoder)
     }
 
     fn name(&self) -> &'static str {
@@ -188,11 +190,16 @@ impl Extractor {
 
     /// Feeds bytes; what they make whole becomes events.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Event>) {
+        self.push_to(bytes, &mut |event| out.push(event));
+    }
+
+    /// Like `push`: each event is handed on at once, as a line may make any number of them.
+    pub fn push_to(&mut self, bytes: &[u8], out: &mut dyn FnMut(Event)) {
         let bytes = self.wide.read(bytes);
         self.take(&bytes, out);
     }
 
-    fn take(&mut self, bytes: &[u8], out: &mut Vec<Event>) {
+    fn take(&mut self, bytes: &[u8], out: &mut dyn FnMut(Event)) {
         let Extractor { input, seq, place, .. } = self;
         match input {
             Input::Unread(held) => {
@@ -214,7 +221,7 @@ impl Extractor {
 
     /// To be called where the input rests: tells a prompt or a limit that stands open, once, as an
     /// event that the end of the input would have told.
-    pub fn rest(&mut self, out: &mut Vec<Event>) {
+    pub fn rest(&mut self, out: &mut dyn FnMut(Event)) {
         let Extractor { input, seq, place, .. } = self;
         if let Input::Lines(lines, _) = input {
             let at = if lines.is_between() { lines.last() } else { lines.next() };
@@ -237,7 +244,11 @@ impl Extractor {
 
     /// Ends the input: the rest of a partial line, then exactly one `task_*` event as the last
     /// (none for `Format::Hook`). `exit` is how the process that wrote the input ended.
-    pub fn finish(mut self, exit: Option<Exit>, out: &mut Vec<Event>) {
+    pub fn finish(self, exit: Option<Exit>, out: &mut Vec<Event>) {
+        self.finish_to(exit, &mut |event| out.push(event));
+    }
+
+    pub fn finish_to(mut self, exit: Option<Exit>, out: &mut dyn FnMut(Event)) {
         let rest = self.wide.finish();
         self.take(&rest, out);
         if matches!(self.input, Input::Unread(_)) {
@@ -276,7 +287,7 @@ impl Extractor {
         }
     }
 
-    fn decide(&mut self, next: Input, out: &mut Vec<Event>) {
+    fn decide(&mut self, next: Input, out: &mut dyn FnMut(Event)) {
         self.place.format = next.name();
         if let Input::Unread(held) = std::mem::replace(&mut self.input, next) {
             self.take(&held, out);
@@ -303,7 +314,7 @@ fn feed(
     lines: &mut Lines,
     decoder: &mut dyn Decoder,
     bytes: &[u8],
-    out: &mut Vec<Event>,
+    out: &mut dyn FnMut(Event),
     seq: &mut u64,
     place: &mut Place,
 ) -> usize {
@@ -321,7 +332,7 @@ fn feed(
     }
     lines.push(bytes, |line| {
         decode(decoder, &line, &mut Sink::new(out, seq, place));
-        decoder.cap()
+        Cap::of(decoder)
     })
 }
 

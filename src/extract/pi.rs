@@ -1,11 +1,10 @@
 //! Pi: its session files (`~/.pi/agent/sessions/*/*.jsonl`) and `pi --mode json`; both carry the
 //! same messages (pi-mono, packages/coding-agent/docs/session.md and json.md).
 
-use std::collections::HashMap;
-
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::calls::Calls;
 use super::codex::unwrap;
 use super::decoder::{Decoder, Sink, lenient, lossy, parse};
 use super::ending::by_exit;
@@ -13,18 +12,15 @@ use super::phrase;
 use super::story::{self, Story};
 use crate::event::{Body, End, Exit};
 
-const OPEN_CALLS: usize = 4096;
-
 pub struct Pi {
     story: Story,
-    /// Arguments of the calls whose result is awaited.
-    calls: HashMap<String, Value>,
+    calls: Calls,
     stray: Option<String>,
 }
 
 impl Default for Pi {
     fn default() -> Pi {
-        Pi { story: Story::new("pi"), calls: HashMap::new(), stray: None }
+        Pi { story: Story::new("pi"), calls: Calls::default(), stray: None }
     }
 }
 
@@ -127,10 +123,11 @@ impl Pi {
                 Some("toolCall") => {
                     let id = part["id"].as_str().map(str::to_string);
                     let input = part["arguments"].clone();
-                    if self.calls.len() < OPEN_CALLS {
-                        self.calls.insert(id.clone().unwrap_or_default(), input.clone());
-                    }
-                    self.story.call(part["name"].as_str().unwrap_or_default(), id, input, sink);
+                    let name = part["name"].as_str().unwrap_or_default();
+                    let object = input["command"].as_str().or(input["path"].as_str());
+                    let key = id.as_deref().unwrap_or_default();
+                    self.calls.open(key, name, object.unwrap_or_default());
+                    self.story.call(name, id, input, sink);
                 }
                 _ => {}
             }
@@ -152,7 +149,7 @@ impl Pi {
         let failed = message["isError"].as_bool() == Some(true);
         self.story.result(!failed);
         let id = message["toolCallId"].as_str().unwrap_or_default();
-        let input = self.calls.remove(id).unwrap_or_default();
+        let object = self.calls.close(id).unwrap_or_default().object;
         let output = story::text(&message["content"]);
         match message["toolName"].as_str() {
             Some("bash") => {
@@ -160,12 +157,10 @@ impl Pi {
                     true => story::code_after(&output, "Command exited with code "),
                     false => Some(0),
                 };
-                let command = input["command"].as_str().unwrap_or_default().into();
-                self.story.command(command, code, None, &output, sink);
+                self.story.command(object, code, None, &output, sink);
             }
             Some(kind @ ("write" | "edit")) if !failed => {
-                let path = input["path"].as_str().unwrap_or_default();
-                self.story.changed(path, if kind == "write" { "add" } else { "update" }, sink);
+                self.story.changed(&object, if kind == "write" { "add" } else { "update" }, sink);
             }
             _ => {}
         }

@@ -4,6 +4,8 @@ use memchr::{memchr, memrchr};
 
 /// Blanks that a move to the right stands for, at most.
 const WIDEST: usize = 400;
+/// The same of all moves of a line.
+const BLANKS: usize = 16 << 10;
 /// Stands between the rows that one line draws (a vertical tab).
 pub const ROW: u8 = 0x0b;
 
@@ -13,12 +15,20 @@ pub const ROW: u8 = 0x0b;
 pub fn strip(block: &[u8], out: &mut Vec<u8>, odd: &mut Vec<usize>) -> bool {
     let Some(mut escape) = memchr(0x1b, block) else { return false };
     out.clear();
-    let mut at = 0;
+    let (mut at, mut blanks, mut seen) = (0, 0, 0);
     loop {
         out.extend_from_slice(&block[at..escape]);
         match sequence(&block[escape..]) {
             Sequence::Skip(length) => at = escape + length,
             Sequence::Put(n, c, length) => {
+                if n > 1 && memchr(b'\n', out.get(seen..).unwrap_or(out)).is_some() {
+                    blanks = 0;
+                }
+                // A move still parts words.
+                let n = n.min(BLANKS.saturating_sub(blanks)).max(1);
+                if n > 1 {
+                    (blanks, seen) = (blanks + n, out.len());
+                }
                 out.resize(out.len() + n, c);
                 at = escape + length;
             }

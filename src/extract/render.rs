@@ -25,6 +25,9 @@ pub struct Rendered {
 
 /// The widest move to the right that is drawn as blanks.
 const WIDEST: usize = 400;
+/// The same of all moves of a line, and the rows that a line may draw.
+const BLANKS: usize = 16 << 10;
+const ROWS: usize = 16 << 10;
 
 /// A line of bytes, as it is seen.
 pub enum Look<'a> {
@@ -41,7 +44,7 @@ pub fn look(line: &[u8]) -> Look<'_> {
     if memchr(0x1b, line).is_some() {
         return Look::Rows(render(&lossy(line)));
     }
-    let mut rows: Vec<String> = line.split(|c| *c == ROW).map(seen).collect();
+    let mut rows: Vec<String> = line.splitn(ROWS, |c| *c == ROW).map(seen).collect();
     match rows.len() {
         1 => Look::Row(Cow::Owned(rows.remove(0))),
         _ => Look::Rows(Rendered { rows, marks: Vec::new() }),
@@ -67,7 +70,7 @@ fn is_plain(line: &[u8]) -> bool {
 pub fn render(line: &str) -> Rendered {
     let mut out = Rendered::default();
     let mut row = String::new();
-    let mut returned = false;
+    let (mut returned, mut blanks) = (false, 0);
     let mut chars = line.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
@@ -84,7 +87,7 @@ pub fn render(line: &str) -> Rendered {
                             params.push(c);
                         }
                     }
-                    control(last, &params, &mut row, &mut returned, &mut out);
+                    control(last, &params, &mut row, &mut returned, &mut blanks, &mut out);
                 }
                 Some(']') => {
                     let text = string(&mut chars);
@@ -128,16 +131,22 @@ fn control(
     params: &str,
     row: &mut String,
     returned: &mut bool,
+    blanks: &mut usize,
     out: &mut Rendered,
 ) {
     let first = params.split(';').next().and_then(|p| p.parse::<usize>().ok());
     match last {
         Some('C') => {
-            for _ in 0..first.unwrap_or(1).clamp(1, WIDEST) {
+            let left = BLANKS.saturating_sub(*blanks).clamp(1, WIDEST);
+            let n = first.unwrap_or(1).clamp(1, left);
+            *blanks += n;
+            for _ in 0..n {
                 print(row, returned, ' ');
             }
         }
-        Some('H' | 'f' | 'A' | 'B' | 'E' | 'F' | 'J' | 'd') if !row.trim().is_empty() => {
+        Some('H' | 'f' | 'A' | 'B' | 'E' | 'F' | 'J' | 'd')
+            if !row.trim().is_empty() && out.rows.len() < ROWS =>
+        {
             *returned = false;
             out.rows.push(std::mem::take(row));
         }

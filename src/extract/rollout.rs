@@ -1,10 +1,9 @@
 //! Codex's rollout files: what a session left on disk.
 
-use std::collections::HashMap;
-
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::calls::Calls;
 use super::codex::{error, unwrap};
 use super::decoder::{Sink, parse};
 use super::ending::{by_exit, judge, protocol, unknown};
@@ -12,14 +11,12 @@ use super::scan::Scanner;
 use super::{fence, limit, phrase};
 use crate::event::{Body, End, Exit, Outcome, Severity};
 
-const OPEN_CALLS: usize = 4096;
-
 #[derive(Default)]
 pub struct Rollout {
     end: Option<End>,
     answer: Option<(String, u64)>,
     failure: Option<(String, u64)>,
-    commands: HashMap<String, String>,
+    calls: Calls,
     worked: bool,
     aborted: bool,
 }
@@ -158,8 +155,8 @@ impl Rollout {
             }
             _ => None,
         };
-        if let Some(command) = command.filter(|_| self.commands.len() < OPEN_CALLS) {
-            self.commands.insert(id.clone(), command);
+        if let Some(command) = command {
+            self.calls.open(&id, &name, &command);
         }
         sink.put(Body::ToolCall { name, id: Some(id), input: Some(input) });
     }
@@ -167,7 +164,7 @@ impl Rollout {
     fn output(&mut self, payload: &Value, sink: &mut Sink<'_>) {
         self.worked = true;
         let id = payload["call_id"].as_str().unwrap_or_default();
-        let Some(command) = self.commands.remove(id) else { return };
+        let Some(call) = self.calls.close(id) else { return };
         let raw = payload["output"].as_str().unwrap_or_default();
         // Older clients wrap the output in JSON with its metadata.
         let inner: Option<Value> =
@@ -181,7 +178,7 @@ impl Rollout {
             None => (raw, header_code(raw), None),
         };
         sink.put(Body::Command {
-            command,
+            command: call.object,
             exit_code: code,
             duration_ms: seconds.map(|s| (s * 1000.0) as u64),
         });

@@ -28,6 +28,42 @@ const REACH: u64 = 40;
 /// More rules, or literals of them, than any file has.
 const MOST: usize = 2000;
 
+/// The names that groups of a pattern may have, apart from those in a rule's `message`.
+const GROUPS: [&str; 32] = [
+    "file",
+    "line",
+    "column",
+    "severity",
+    "code",
+    "code2",
+    "code3",
+    "message",
+    "tool",
+    "frame",
+    "margin",
+    "head",
+    "bad",
+    "passed",
+    "failed",
+    "errors",
+    "skipped",
+    "total",
+    "start",
+    "first",
+    "first_total",
+    "value",
+    "unit",
+    "hours",
+    "minutes",
+    "seconds",
+    "ms",
+    "name",
+    "word",
+    "counts",
+    "directive",
+    "not",
+];
+
 static CURRENT: OnceLock<Rules> = OnceLock::new();
 
 /// A pattern that the source itself holds. Its words are of ASCII: with others no automaton can be
@@ -286,6 +322,9 @@ impl Rules {
             rule.own = i < owned;
             if rule.own {
                 let compiled = rule.compile().map_err(|e| format!("{name}: {e}"))?;
+                if let Some(group) = compiled.names().find(|group| !rule.reads(group)) {
+                    return Err(format!("{name}: pattern: nothing reads a group `{group}`"));
+                }
                 rule.regex = OnceLock::from(compiled);
             }
             rules.push(rule);
@@ -461,6 +500,12 @@ impl Rule {
     /// Its rows begin with one that tells where a run begins.
     pub fn has_start(&self) -> bool {
         ["(?P<start>", "(?P<first"].iter().any(|group| self.pattern.contains(group))
+    }
+
+    /// A group of this name says something.
+    fn reads(&self, group: &str) -> bool {
+        let message = self.message.as_deref().unwrap_or_default();
+        GROUPS.contains(&group) || message.contains(&format!("{{{group}}}"))
     }
 
     pub fn compile(&self) -> Result<Pattern, String> {

@@ -258,7 +258,10 @@ impl Scanner {
 
 /// A number with its unit; a duration is told in milliseconds.
 fn metric(rule: &Rule, c: &Captures<'_>, sink: &mut Sink<'_>) -> bool {
-    let number = |name| c.text(name).and_then(|n| n.replace(',', "").parse::<f64>().ok());
+    let number = |name| {
+        let number = c.text(name).and_then(|n| n.replace(',', "").parse::<f64>().ok());
+        number.filter(|n| n.is_finite())
+    };
     let (value, unit) = if rule.metric == "duration" {
         let scales =
             [("hours", 3_600_000.0), ("minutes", 60_000.0), ("seconds", 1000.0), ("ms", 1.0)];

@@ -159,12 +159,18 @@ fn close(info: &Info, story: &mut Story, sink: &mut Sink<'_>) -> End {
     end
 }
 
-/// The agent's own commands for looking at files and editing them print no tool's output.
+/// The agent's own commands for looking at files and editing them print no tool's output; any
+/// other that stands with them does.
 fn is_shell(action: &str) -> bool {
-    let name = action.split_whitespace().next().unwrap_or_default();
-    !matches!(
+    let commands = action.split(['\n', ';', '&']);
+    let mut names = commands.filter_map(|command| command.split_whitespace().next());
+    names.any(|name| !is_own(name))
+}
+
+fn is_own(name: &str) -> bool {
+    matches!(
         name,
-        "open"
+        "cd" | "open"
             | "goto"
             | "scroll_up"
             | "scroll_down"

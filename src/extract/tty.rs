@@ -120,7 +120,7 @@ impl View {
         let at = (self.line + 1, self.offset);
         match token {
             Token::Text(text) => {
-                self.screen().print(text, at);
+                self.screen().print(&text, at);
                 return;
             }
             Token::Control(c) => {

@@ -1,6 +1,6 @@
 //! Sessions that are one JSON value, on one line or on many; all else goes to another decoder.
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr_iter, memmem, memrchr};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -12,6 +12,19 @@ use crate::event::{End, Exit};
 
 /// Bytes of a value that are waited for.
 const LONGEST: usize = 64 << 20;
+/// By then a session shows one of its keys.
+const EARLY: usize = 1 << 20;
+const SIGNS: [&str; 9] = [
+    "\"trajectory",
+    "\"info\"",
+    "\"messages\"",
+    "\"projectHash\"",
+    "\"response\"",
+    "\"stats\"",
+    "\"session_id\"",
+    "\"role\"",
+    "\"hook_event_name\"",
+];
 
 /// Holds back what begins like a JSON value until it is known to be a session or not.
 pub struct Whole {
@@ -32,8 +45,18 @@ enum State {
 struct Held {
     bytes: Vec<u8>,
     nesting: Nesting,
-    line: u64,
-    offset: u64,
+    /// It may be a session.
+    signed: bool,
+    /// The line and the byte at which it begins.
+    at: (u64, u64),
+}
+
+impl Held {
+    fn may_be_session(&mut self) -> bool {
+        let has = |sign: &&str| memmem::find(&self.bytes, sign.as_bytes()).is_some();
+        self.signed = self.signed || self.bytes.len() > EARLY && SIGNS.iter().any(has);
+        self.bytes.len() <= if self.signed { LONGEST } else { EARLY }
+    }
 }
 
 /// The keys by which a session is known.
@@ -63,34 +86,30 @@ impl Whole {
     }
 
     /// What was held back goes to the other decoder, from where it stood.
-    fn give_up(&mut self, held: &Held, sink: &mut Sink<'_>) {
+    fn give_up(&mut self, bytes: &[u8], mut at: (u64, u64), sink: &mut Sink<'_>) {
         self.state = State::Other;
-        let (mut line, mut offset, mut rest) = (held.line, held.offset, held.bytes.as_slice());
-        while !rest.is_empty() {
-            let end = memchr(b'\n', rest).unwrap_or(rest.len() - 1);
-            sink.set_place(line, offset);
+        for row in bytes.split(|c| *c == b'\n') {
+            sink.set_place(at.0, at.1);
             sink.set_format(self.other.name());
-            self.other.line(&rest[..end], sink);
-            rest = &rest[end + 1..];
-            line += 1;
-            offset += end as u64 + 1;
+            self.other.line(row, sink);
+            at = (at.0 + 1, at.1 + row.len() as u64 + 1);
         }
     }
 
     /// The value is all there.
-    fn closed(&mut self, held: Held, sink: &mut Sink<'_>) {
-        let text = lossy(&held.bytes);
-        let mut rows = Rows::new(&text, held.line, held.offset);
-        sink.set_place(held.line, held.offset);
+    fn closed(&mut self, bytes: &[u8], at: (u64, u64), sink: &mut Sink<'_>) {
+        let text = lossy(bytes);
+        let mut rows = Rows::new(&text, at.0, at.1);
+        sink.set_place(at.0, at.1);
         match read(&text, &mut rows, sink) {
             Some((name, end)) => self.state = State::Read(name, end),
             // one record, drawn out over lines
             None if text.trim().contains('\n') && auto::is_record(text.as_bytes()) => {
                 self.state = State::Other;
                 sink.set_format(self.other.name());
-                self.other.line(&held.bytes, sink);
+                self.other.line(bytes, sink);
             }
-            None => self.give_up(&held, sink),
+            None => self.give_up(bytes, at, sink),
         }
     }
 }
@@ -110,6 +129,13 @@ impl Decoder for Whole {
         }
     }
 
+    fn is_within(&self) -> bool {
+        match self.state {
+            State::Held(_) => true,
+            _ => self.other.is_within(),
+        }
+    }
+
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
         match &mut self.state {
             State::Other => return self.other.line(line, sink),
@@ -123,28 +149,30 @@ impl Decoder for Whole {
                 return self.other.line(line, sink);
             }
             State::Start(_) => {
-                let line_at = sink.at();
-                let held = Held {
-                    bytes: Vec::new(),
-                    nesting: Nesting::default(),
-                    line: line_at.0,
-                    offset: line_at.1,
-                };
+                let mut nesting = Nesting::default();
+                let at = sink.at();
+                match nesting.line(line) {
+                    Step::Open => {}
+                    Step::Closed => return self.closed(line, at, sink),
+                    Step::Broken => return self.give_up(line, at, sink),
+                }
+                let held = Held { bytes: line.to_vec(), nesting, signed: false, at };
                 self.state = State::Held(held);
+                return;
             }
             State::Held(_) => {}
         }
         let State::Held(held) = &mut self.state else { return };
-        let step = held.nesting.line(line);
-        held.bytes.extend_from_slice(line);
         held.bytes.push(b'\n');
-        if step == Step::Open && held.bytes.len() <= LONGEST {
+        held.bytes.extend_from_slice(line);
+        let step = held.nesting.line(line);
+        if step == Step::Open && held.may_be_session() {
             return;
         }
         if let State::Held(held) = std::mem::replace(&mut self.state, State::Other) {
             match step {
-                Step::Closed => self.closed(held, sink),
-                _ => self.give_up(&held, sink),
+                Step::Closed => self.closed(&held.bytes, held.at, sink),
+                _ => self.give_up(&held.bytes, held.at, sink),
             }
         }
     }
@@ -167,7 +195,7 @@ impl Decoder for Whole {
             return;
         }
         if let State::Held(held) = std::mem::replace(&mut self.state, State::Other) {
-            self.give_up(&held, sink);
+            self.give_up(&held.bytes, held.at, sink);
         }
         self.other.close(sink);
     }

@@ -28,12 +28,19 @@ pub struct Head<'a> {
     pub meta: Option<bool>,
     #[serde(borrow)]
     message: Option<&'a RawValue>,
-    #[serde(alias = "isApiErrorMessage", borrow)]
+    #[serde(borrow)]
     is_api_error_message: Option<&'a RawValue>,
-    #[serde(alias = "apiErrorStatus", borrow)]
+    #[serde(borrow)]
     api_error_status: Option<&'a RawValue>,
-    #[serde(alias = "toolUseResult", borrow)]
+    #[serde(borrow)]
     tool_use_result: Option<&'a RawValue>,
+    // So transcripts spell them; aliases would refuse a record that has both.
+    #[serde(rename = "isApiErrorMessage", borrow)]
+    is_api_error: Option<&'a RawValue>,
+    #[serde(rename = "apiErrorStatus", borrow)]
+    api_status: Option<&'a RawValue>,
+    #[serde(rename = "toolUseResult", borrow)]
+    use_result: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -185,7 +192,7 @@ pub struct Tokens {
 impl<'a> Head<'a> {
     /// What the client adds to the result of a tool.
     pub fn detail(&self) -> Option<Detail> {
-        read(self.tool_use_result)
+        read(self.tool_use_result.or(self.use_result))
     }
 
     pub fn spoken(&self) -> Option<Spoken<'a>> {
@@ -193,8 +200,8 @@ impl<'a> Head<'a> {
         Some(Spoken {
             blocks: blocks(message.content).unwrap_or_default(),
             stop_reason: message.stop_reason,
-            is_api_error_message: read(self.is_api_error_message),
-            api_error_status: read(self.api_error_status),
+            is_api_error_message: read(self.is_api_error_message.or(self.is_api_error)),
+            api_error_status: read(self.api_error_status.or(self.api_status)),
         })
     }
 }

@@ -91,6 +91,10 @@ impl Diagnostics {
         if foreign && rule.when.is_none() && rule.opens.is_none() {
             return None;
         }
+        if foreign && rule.kind == Kind::Part {
+            // No place to go to, as long as there may be another.
+            (found.file, found.line, found.column) = (None, None, None);
+        }
         if let Some(context) = context {
             if let (Some(row), Some(head)) = (margin, context.margin)
                 && row > head
@@ -265,16 +269,12 @@ fn severity(word: &str) -> Severity {
 
 /// A file of the language or of a package, not of the user.
 fn library(file: &str) -> bool {
-    const PARTS: [&str; 28] = [
-        "/bin/",
+    const PARTS: [&str; 22] = [
         "site-packages/",
         "dist-packages/",
         "/lib/python",
-        "\\lib\\",
         "node_modules/",
         "importlib/",
-        "/src/runtime/",
-        "/src/testing/",
         "/gems/",
         "/lib/ruby/",
         "/vendor/",
@@ -291,22 +291,82 @@ fn library(file: &str) -> bool {
         "/usr/share/",
         "/usr/lib/",
         "/lib/std/",
-        "/go/src/",
-        "/Go/src/",
         "/.cache/bazel/",
     ];
     matches!(file, "sh" | "bash" | "dash" | "zsh" | "_testmain.go")
         || file.starts_with('<')
         || file.starts_with("node:")
         || file.starts_with("internal/")
-        || sdk(file)
+        || file.starts_with("/_/")
+        || go(file)
+        || python_on_windows(file)
+        || script(file)
         || PARTS.iter().any(|part| file.contains(part))
 }
 
-/// `…/go1.22.3/src/…`: Go's own.
-fn sdk(file: &str) -> bool {
-    let (home, _) = file.split_once("/src/").unwrap_or_default();
-    home.rsplit('/').next().is_some_and(|name| name.starts_with("go1."))
+/// `…/go/src/runtime/…`: Go's own. In a workspace the same path goes on with the user's packages.
+fn go(file: &str) -> bool {
+    const PACKAGES: [&str; 42] = [
+        "archive",
+        "bufio",
+        "bytes",
+        "cmd",
+        "compress",
+        "container",
+        "context",
+        "crypto",
+        "database",
+        "embed",
+        "encoding",
+        "errors",
+        "flag",
+        "fmt",
+        "go",
+        "hash",
+        "html",
+        "image",
+        "internal",
+        "io",
+        "iter",
+        "log",
+        "maps",
+        "math",
+        "mime",
+        "net",
+        "os",
+        "path",
+        "reflect",
+        "regexp",
+        "runtime",
+        "slices",
+        "sort",
+        "strconv",
+        "strings",
+        "sync",
+        "syscall",
+        "testing",
+        "text",
+        "time",
+        "unicode",
+        "vendor",
+    ];
+    let Some((home, rest)) = file.split_once("/src/") else { return false };
+    let own = |part: &str| part == "go" || part.starts_with("go1.") || part.starts_with("go-1.");
+    let package = rest.split('/').next().unwrap_or_default();
+    home.split('/').any(own) && rest.ends_with(".go") && PACKAGES.contains(&package)
+}
+
+/// `C:\Python312\Lib\…`
+fn python_on_windows(file: &str) -> bool {
+    let file = file.to_ascii_lowercase();
+    let home = file.split_once("\\lib\\").map(|(home, _)| home);
+    home.is_some_and(|home| home.contains("python") || home.contains("conda"))
+}
+
+/// `…/bin/pytest`: what an installer put there has no extension.
+fn script(file: &str) -> bool {
+    let name = file.rsplit('/').next().unwrap_or_default();
+    file.contains("/bin/") && !name.contains('.')
 }
 
 /// A method of the language or of a package, where the file is but a name.
@@ -389,5 +449,37 @@ fn guess(found: &Found) -> &'static str {
             if OPTION.is_match(code) || code.is_empty() { "cc" } else { "clang-tidy" }
         }
         _ => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::library;
+
+    #[test]
+    fn the_users_own_directories_are_no_library() {
+        for file in [
+            "/home/u/proj/bin/deploy.py",
+            "/w/src/testing/util.py",
+            "/w/src/runtime/vm.py",
+            "/w/src/runtime/vm.go",
+            "C:\\proj\\lib\\foo.py",
+            "/home/u/go/src/github.com/me/app/main.go",
+            "/home/u/go/src/app/main.go",
+            "bin/x",
+        ] {
+            assert!(!library(file), "{file}");
+        }
+        for file in [
+            "/usr/local/go/src/runtime/panic.go",
+            "/usr/lib/go-1.19/src/testing/testing.go",
+            "/opt/hostedtoolcache/go/1.22.3/x64/src/testing/testing.go",
+            "/root/sdk/go1.22.3/src/net/http/server.go",
+            "C:\\Users\\u\\Python312\\Lib\\unittest\\case.py",
+            "/home/u/.venv/bin/pytest",
+            "/_/src/libraries/System.Linq/src/First.cs",
+        ] {
+            assert!(library(file), "{file}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Test runners' summaries.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -50,8 +51,8 @@ struct Open {
     framework: &'static str,
     counts: Counts,
     place: Place,
-    /// Go prints a line a package: one that comes again is a new run.
-    packages: HashSet<String>,
+    /// Hashes of names. Go prints a line a package: one that comes again is a new run.
+    packages: HashSet<u64>,
     package_counts: Counts,
 }
 
@@ -112,7 +113,7 @@ impl Suites {
         sink: &mut Sink<'_>,
     ) -> Option<Option<Claim>> {
         let text = |name| c.text(name);
-        let number = |name| text(name).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+        let number = |name| text(name).and_then(|n| count(&n)).unwrap_or(0);
         let framework = rule.framework.as_str();
         Some(match step {
             Step::UnittestRan => {
@@ -126,7 +127,7 @@ impl Suites {
             Step::UnittestEnd => {
                 let mut counts = self.unittest.take()?;
                 for pair in PAIR.captures_iter(&text("counts").unwrap_or_default()) {
-                    let n = pair["n"].parse().unwrap_or(0);
+                    let n = count(&pair["n"]).unwrap_or(0);
                     match &pair["w"] {
                         "failures" | "unexpected successes" => counts.failed += n,
                         "errors" => counts.errors += n,
@@ -151,13 +152,15 @@ impl Suites {
                 claim
             }
             Step::GoPackage => {
-                let name = text("name").unwrap_or_default();
+                let mut hasher = DefaultHasher::new();
+                c.name("name").hash(&mut hasher);
+                let name = hasher.finish();
                 let open = self.open.as_ref().filter(|o| o.framework == framework);
-                let again = open.is_some_and(|o| o.packages.contains(name.as_ref()));
+                let again = open.is_some_and(|o| o.packages.contains(&name));
                 let claim = if again { self.flush(sink) } else { self.switch(framework, sink) };
                 let open = self.open(framework, sink);
                 if open.packages.len() < 10_000 {
-                    open.packages.insert(name.into_owned());
+                    open.packages.insert(name);
                 }
                 let ok = text("word").as_deref() == Some("ok");
                 open.package_counts.passed += u64::from(ok);
@@ -240,7 +243,7 @@ impl Counts {
         self.total += other.total;
         self.of += other.of;
         self.duration_ms = match (self.duration_ms, other.duration_ms) {
-            (Some(a), Some(b)) => Some(a + b),
+            (Some(a), Some(b)) => Some(a.saturating_add(b)),
             (a, b) => a.or(b),
         };
     }
@@ -281,8 +284,7 @@ fn emit(framework: &str, mut counts: Counts, place: &Place, sink: &mut Sink<'_>)
 fn by_groups(c: &Captures<'_>, row: &str) -> (Counts, bool) {
     let number = |names: &[&str]| {
         let found = names.iter().find_map(|name| c.name(name));
-        let text = found.and_then(|m| std::str::from_utf8(m).ok())?;
-        text.replace(',', "").parse::<u64>().ok()
+        count(found.and_then(|m| std::str::from_utf8(m).ok())?)
     };
     let counts = Counts {
         passed: number(&["passed", "first"]).unwrap_or(0),
@@ -303,7 +305,7 @@ fn by_groups(c: &Captures<'_>, row: &str) -> (Counts, bool) {
 fn by_words(pattern: &Regex, row: &str) -> Counts {
     let mut counts = Counts { duration_ms: duration(row), ..Counts::default() };
     for c in pattern.captures_iter(row) {
-        let Ok(n) = c["n"].replace(',', "").parse::<u64>() else { continue };
+        let Some(n) = count(&c["n"]) else { continue };
         match c["w"].to_ascii_lowercase().as_str() {
             "passed" | "pass" | "passing" | "succeeded" | "success" | "successes" | "xpassed" => {
                 counts.passed += n;
@@ -323,6 +325,14 @@ fn by_words(pattern: &Regex, row: &str) -> Counts {
         }
     }
     counts
+}
+
+/// A number of tests: no more than can be added up.
+fn count(digits: &str) -> Option<u64> {
+    let digits = digits.replace(',', "");
+    let is_number = !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit());
+    let most = u64::from(u32::MAX);
+    is_number.then(|| digits.parse().map_or(most, |n: u64| n.min(most)))
 }
 
 fn duration(row: &str) -> Option<u64> {

@@ -1,11 +1,14 @@
 //! Terminal bytes as text, controls and sequences, whatever the pieces they come in.
 
+use std::borrow::Cow;
+
 /// A sequence longer than this is skipped: pictures, clipboards.
 const LONGEST: usize = 4096;
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Token<'a> {
-    Text(&'a str),
+    /// What is no UTF-8 is replaced.
+    Text(Cow<'a, str>),
     Control(u8),
     Escape(u8),
     Csi {
@@ -89,20 +92,19 @@ fn is_control(c: u8) -> bool {
 
 fn text(bytes: &[u8]) -> Option<(Token<'_>, usize)> {
     let end = bytes.iter().position(|c| is_control(*c)).unwrap_or(bytes.len());
-    let bad = match std::str::from_utf8(&bytes[..end]) {
-        Ok(text) => return Some((Token::Text(text), end)),
-        Err(e) => e,
+    let begun = if end == bytes.len() { begun(bytes) } else { 0 };
+    let text = &bytes[..end - begun];
+    (!text.is_empty()).then(|| (Token::Text(String::from_utf8_lossy(text)), text.len()))
+}
+
+/// The length of a character at the end whose other bytes have not come yet.
+fn begun(bytes: &[u8]) -> usize {
+    let is_begun = |n: &usize| {
+        let tail = bytes.len().checked_sub(*n).map(|at| &bytes[at..]);
+        let bad = tail.and_then(|tail| std::str::from_utf8(tail).err());
+        bad.is_some_and(|e| e.valid_up_to() == 0 && e.error_len().is_none())
     };
-    if let Ok(text @ [_, ..]) = std::str::from_utf8(&bytes[..bad.valid_up_to()]).map(str::as_bytes)
-    {
-        let text = std::str::from_utf8(text).unwrap_or_default();
-        return Some((Token::Text(text), text.len()));
-    }
-    match bad.error_len() {
-        Some(length) => Some((Token::Text("\u{fffd}"), length)),
-        None if end == bytes.len() => None,
-        None => Some((Token::Text("\u{fffd}"), end)),
-    }
+    (1..4).find(is_begun).unwrap_or(0)
 }
 
 fn sequence(bytes: &[u8]) -> Option<(Token<'_>, usize)> {

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthChar;
 
 /// Rows that a cursor can come back to, and cells of a row.
 const HEIGHT: usize = 256;
-const WIDTH: usize = 16 << 10;
+const WIDTH: usize = 2 << 10;
 /// No terminal is so wide: a cursor is sent no further than this, or as far as was written.
 const WIDEST: usize = 1024;
 /// Rows told on the alternate screen that are known again when they are drawn elsewhere.
@@ -49,6 +49,8 @@ pub struct Screen {
     /// Where the shell folded its input: the column that a carriage return goes back to.
     fold: usize,
     after_space: bool,
+    /// A carriage return came: lines are written as a terminal wants them.
+    returned: bool,
     dirty: usize,
     /// The cursor was addressed: what stands on the screen is a picture, no log.
     pub painted: bool,
@@ -103,6 +105,7 @@ impl Screen {
     pub fn control(&mut self, c: u8, at: At) {
         match c {
             b'\r' => {
+                self.returned = true;
                 // A shell folds a long input by a blank in the first cell of the next row, whose
                 // place it knows and we do not.
                 if self.after_space && self.input.is_some_and(|(row, _)| row == self.row) {
@@ -122,7 +125,7 @@ impl Screen {
             b'\n' | 0x0b | 0x0c => {
                 self.index();
                 // Lines that no terminal made have no carriage returns: their stairs would go on.
-                if self.col > WIDEST {
+                if self.col > WIDEST || !(self.returned || self.painted) {
                     self.col = 0;
                 }
             }
