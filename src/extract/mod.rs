@@ -40,6 +40,7 @@ mod tty;
 mod walk;
 mod whole;
 mod wide;
+mod wrapped;
 
 use std::str::FromStr;
 

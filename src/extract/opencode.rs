@@ -272,9 +272,10 @@ impl Opencode {
             return;
         }
         match part.reason.as_deref() {
-            Some("stop") => self.state = State::Stopped,
+            // early clients gave no reason: another step shows that they went on
+            Some("stop") | None => self.state = State::Stopped,
             // the client goes on after these, also after an answer that was cut
-            Some("tool-calls" | "unknown") | None => {}
+            Some("tool-calls" | "unknown") => {}
             Some(other) => {
                 let reason = Some(format!("the model stopped: {other}"));
                 let answer = self.answer.as_ref().map(|(words, _)| words.clone());
