@@ -1136,6 +1136,25 @@ fn only_keeps_the_types_that_were_asked_for() {
 }
 
 #[test]
+fn the_test_of_go_that_runs_ginkgo_is_not_counted_again() {
+    let summaries = |input: &str| {
+        let (mut extractor, mut out) = (Extractor::new(Format::Text), Vec::new());
+        extractor.push(input.as_bytes(), &mut out);
+        extractor.finish(None, &mut out);
+        let told = out.iter().filter_map(|e| match &e.body {
+            Body::TestSummary { passed, failed, .. } => Some((*passed, *failed)),
+            _ => None,
+        });
+        let told: Vec<_> = told.collect();
+        (told, out.last().and_then(|e| e.body.task_end()).map(|end| end.outcome))
+    };
+    let bad = "FAIL! -- 4 Passed | 1 Failed | 0 Pending | 0 Skipped\n--- FAIL: TestShop (0.10s)\nFAIL\nFAIL\texample.com/shop\t0.1s\n";
+    assert_eq!(summaries(bad), (vec![(4, 1)], Some(Outcome::Failed)));
+    let other = "Ok! -- 4 Passed | 0 Failed | 0 Pending | 0 Skipped\n--- PASS: TestShop (0.10s)\n--- FAIL: TestCart (0.00s)\nFAIL\nFAIL\texample.com/shop\t0.1s\n";
+    assert_eq!(summaries(other), (vec![(4, 0), (0, 1)], Some(Outcome::Failed)));
+}
+
+#[test]
 fn rules_of_ones_own_go_first_and_events_name_their_rule() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("rules.toml");

@@ -203,6 +203,76 @@ const TRAJECTORY: &str = r#"{
 "#;
 
 #[test]
+fn a_rollout_that_marks_no_turns_ends_with_what_it_tells_last() {
+    let line = |kind: &str, payload: &str| {
+        format!("{{\"timestamp\":\"t\",\"type\":\"{kind}\",\"payload\":{payload}}}\n")
+    };
+    let meta = line("session_meta", r#"{"id":"s","cwd":"/w"}"#);
+    let asked = line("event_msg", r#"{"type":"user_message","message":"Do it."}"#);
+    let said = line("event_msg", r#"{"type":"agent_message","message":"It is done."}"#);
+    let call = line(
+        "response_item",
+        r#"{"type":"function_call","name":"shell","call_id":"c","arguments":"{}"}"#,
+    );
+    let limit = line("event_msg", r#"{"type":"error","message":"You've hit your usage limit."}"#);
+    let ended = |parts: &[&String]| {
+        let text: String = parts.iter().map(|part| part.as_str()).collect();
+        end(&known(Format::Codex, &text)).outcome
+    };
+    assert_eq!(ended(&[&meta, &asked, &call, &said]), Outcome::Complete);
+    assert_eq!(ended(&[&meta, &asked, &said, &call]), Outcome::Unknown);
+    assert_eq!(ended(&[&meta, &asked, &said, &asked]), Outcome::Unknown);
+    assert_eq!(ended(&[&meta, &asked, &limit]), Outcome::RateLimited);
+    // one that is cut at its head is known too
+    assert_eq!(ended(&[&asked, &said]), Outcome::Complete);
+    let started = line("event_msg", r#"{"type":"task_started"}"#);
+    assert_eq!(ended(&[&meta, &started, &asked, &said]), Outcome::Unknown);
+}
+
+#[test]
+fn a_gemini_session_of_lines_has_each_message_once() {
+    let text = r#"{"sessionId":"s","projectHash":"p","startTime":"t","lastUpdated":"t","kind":"main"}
+{"id":"1","timestamp":"t","type":"user","content":[{"text":"Do it."}]}
+{"id":"2","timestamp":"t","type":"gemini","content":"It was d"}
+{"id":"2","timestamp":"t","type":"gemini","content":"It was done."}
+{"$set":{"lastUpdated":"t"}}
+{"id":"3","timestamp":"t","type":"gemini","content":"no"}
+{"$rewindTo":"3"}
+"#;
+    let made = known(Format::Gemini, text);
+    let said: Vec<(&str, u64)> = made
+        .iter()
+        .filter_map(|e| match &e.body {
+            Body::Message { text, .. } => Some((text.as_str(), e.source.line)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(said, [("Do it.", 2), ("It was done.", 4)]);
+    assert_eq!(end(&made).outcome, Outcome::Complete);
+}
+
+#[test]
+fn output_within_json_lines_is_read_as_the_text_that_it_is() {
+    let told = |output: &str| {
+        format!(
+            "{{\"Action\":\"output\",\"Package\":\"p\",\"Test\":\"TestA\",\"Output\":\"{output}\"}}\n"
+        )
+    };
+    let text = told("=== RUN   TestA\\n")
+        + &told("    a_test.go:5: b")
+        + &told("ad\\n")
+        + &told("--- FAIL: TestA (0.00s)\\n");
+    let made = events(Format::Auto, text.as_bytes());
+    assert_eq!(kinds(&made), ["error", "test_summary", "task_failed"], "{made:?}");
+    assert!(
+        matches!(&made[0].body, Body::Error { message, line: Some(5), .. } if message == "bad")
+    );
+    let text = "{\"reason\":\"compiler-message\",\"message\":{\"rendered\":\"error: bad\\n --> src/a.rs:3:4\\n\"}}\n";
+    let made = events(Format::Auto, text.as_bytes());
+    assert!(matches!(made[0].body, Body::Error { line: Some(3), .. }), "{made:?}");
+}
+
+#[test]
 fn a_trajectory_ends_by_its_exit_status() {
     let of = |status: &str| known(Format::Sweagent, &TRAJECTORY.replace("STATUS", status));
     let done = of("submitted");

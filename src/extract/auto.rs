@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::decoder::{Decoder, JSON_CAP, Sink, TEXT_CAP, lenient, lossy, parse};
 use super::{
     aider::Aider, cast::Cast, claude::Claude, codex::Codex, gemini::Gemini, hook::Hook, markdown,
-    markdown::Markdown, opencode::Opencode, pi::Pi, text::Text,
+    markdown::Markdown, opencode::Opencode, pi::Pi, text::Text, wrapped::Wrapped,
 };
 use crate::event::{Body, End, Evidence, Exit, Outcome};
 
@@ -65,6 +65,33 @@ struct Head {
     /// What early clients wrapped their messages in.
     #[serde(default, deserialize_with = "lenient")]
     msg: Option<Message>,
+    /// What a record of Claude or Codex carries.
+    #[serde(default, deserialize_with = "lenient")]
+    message: Option<Spoken>,
+    #[serde(default, deserialize_with = "present")]
+    uuid: bool,
+    #[serde(default, deserialize_with = "present")]
+    payload: bool,
+    #[serde(default, deserialize_with = "present")]
+    item: bool,
+    /// How Gemini heads a session that it keeps.
+    #[serde(default, rename = "projectHash", deserialize_with = "present")]
+    project: bool,
+    // `go test -json`, `cargo --message-format=json`, the log of a container
+    #[serde(default, rename = "Action", deserialize_with = "lenient")]
+    action: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    reason: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    log: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    stream: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Spoken {
+    #[serde(default, deserialize_with = "lenient")]
+    role: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -280,6 +307,18 @@ fn sniff(line: &[u8], object: bool) -> Option<Found> {
     if head.hook_event_name.is_some() {
         return lines(Hook::default());
     }
+    let compiler = matches!(
+        head.reason.as_deref(),
+        Some("compiler-artifact" | "compiler-message" | "build-script-executed")
+    );
+    if head.kind.is_none()
+        && (compiler || head.action.is_some() || (head.log.is_some() && head.stream.is_some()))
+    {
+        return lines(Wrapped::default());
+    }
+    if head.kind.is_none() && head.project && head.session_id.is_some() {
+        return records(Gemini::default());
+    }
     if head.kind.is_none()
         && (head.instructions || head.msg.as_ref().is_some_and(|m| m.kind.is_some()))
     {
@@ -288,7 +327,17 @@ fn sniff(line: &[u8], object: bool) -> Option<Found> {
     match head.kind.as_deref()? {
         "agent-turn-complete" => lines(Hook::default()),
         "turn.started" | "session_meta" => records(Codex::default()),
-        "error" if head.opencode.is_some() => records(Opencode::default()),
+        "event_msg" | "response_item" | "turn_context" if head.payload => records(Codex::default()),
+        "item.started" | "item.completed" if head.item => records(Codex::default()),
+        "error" | "text" | "tool_use" | "step_finish" if head.opencode.is_some() => {
+            records(Opencode::default())
+        }
+        // without the session, as others pass them on
+        "assistant" | "user"
+            if head.uuid && head.message.as_ref().is_some_and(|m| m.role.is_some()) =>
+        {
+            records(Claude::default())
+        }
         // Both are how a transcript opens.
         "file-history-snapshot" | "summary" => records(Claude::default()),
         "system" | "assistant" | "user" | "result" | "progress" | "queue-operation"

@@ -63,7 +63,8 @@ impl Decoder for Claude {
         if let Some(id) = head.session_id.as_ref().or(head.transcript_id.as_ref()) {
             sink.set_session(id);
         }
-        self.transcript |= head.transcript_id.is_some();
+        self.transcript |=
+            head.transcript_id.is_some() || (head.uuid.is_some() && head.session_id.is_none());
         sink.set_ts(head.timestamp.clone());
         let inner = head.parent_tool_use_id.is_some() || head.sidechain == Some(true);
         match &*head.kind {
@@ -231,6 +232,7 @@ impl Claude {
                     self.asked = None;
                     self.interrupted = false;
                     self.last_text = None;
+                    self.worked &= !self.transcript;
                     // A finished sub-agent speaks in the user's name.
                     if text.trim_start().starts_with('<') {
                         sink.put(Body::Notification { text: phrase::clip(&text, 2000) });
@@ -358,7 +360,10 @@ impl Claude {
             }
         }
         because.extend(self.last_text.as_ref().map(|(_, seq)| *seq));
+        // early clients called only errors of the API errors
+        let stopped = subtype.is_some_and(|s| s.starts_with("error"));
         let end = match last.is_error {
+            _ if stopped => self.bad_end(&last, subtype, because, sink),
             Some(false) => self.good_end(&last, because),
             Some(true) => self.bad_end(&last, subtype, because, sink),
             None => unknown("the result record does not say whether it is an error"),
@@ -437,7 +442,7 @@ impl Claude {
     /// A turn of a transcript that ends with what was said last.
     fn spoken_end(&self) -> End {
         let (words, seq) = self.last_text.clone().unwrap_or_default();
-        judge(protocol(Outcome::Complete, vec![seq]), words, true)
+        judge(protocol(Outcome::Complete, vec![seq]), words, self.worked)
     }
 
     /// A transcript has no last record: it may still be growing.
@@ -452,7 +457,7 @@ impl Claude {
             Some((words, seq)) if self.calls.is_empty() => End {
                 evidence: Evidence::Pattern,
                 confidence: 0.5,
-                ..judge(protocol(Outcome::Complete, vec![*seq]), words.clone(), true)
+                ..judge(protocol(Outcome::Complete, vec![*seq]), words.clone(), self.worked)
             },
             _ => unknown("the transcript ends within a turn"),
         }

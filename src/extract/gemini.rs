@@ -1,4 +1,4 @@
-//! Gemini CLI: the lines of `--output-format stream-json`.
+//! Gemini CLI: the lines of `--output-format stream-json`, and of the sessions that it keeps.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -7,6 +7,7 @@ use super::calls::Calls;
 use super::codex::unwrap;
 use super::decoder::{Decoder, JSON_CAP, Place, Sink, lenient, lossy, parse};
 use super::ending::{by_exit, judge, protocol};
+use super::gemini_chat::Log;
 use super::scan::Scanner;
 use super::{fence, limit, phrase};
 use crate::event::{Body, End, Exit, Outcome, Severity};
@@ -24,6 +25,8 @@ pub struct Gemini {
     /// The error told last, and its `seq`: a result that is an error need not repeat it.
     told: Option<(String, u64)>,
     stray: Option<String>,
+    /// The input is a session that the client kept.
+    log: Option<Log>,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +92,15 @@ impl Decoder for Gemini {
         if text.is_empty() {
             return;
         }
+        let head = text.get(..300).unwrap_or(text);
+        if self.log.is_some() || head.contains("\"projectHash\":") {
+            let Some(record) = parse::<Value>(text) else { return };
+            match &mut self.log {
+                Some(log) => log.record(record, sink),
+                None => self.log = Some(Log::new(&record, sink)),
+            }
+            return;
+        }
         let Some(record) = parse::<Record>(text) else {
             if !text.starts_with('{') {
                 self.stray = Some(phrase::first_line(text));
@@ -132,6 +144,9 @@ impl Decoder for Gemini {
     }
 
     fn close(&mut self, sink: &mut Sink<'_>) {
+        if let Some(log) = &mut self.log {
+            self.end = Some(log.close(sink));
+        }
         self.said(sink);
     }
 

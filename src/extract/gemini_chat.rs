@@ -1,5 +1,5 @@
-//! What Gemini CLI keeps of a session: `~/.gemini/tmp/*/chats/session-*.json`, the checkpoints of
-//! `/chat save`, and the one object of `--output-format json`.
+//! What Gemini CLI keeps of a session: `~/.gemini/tmp/*/chats/session-*.json`, or `.jsonl` of later
+//! clients, the checkpoints of `/chat save`, and the one object of `--output-format json`.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -35,6 +35,48 @@ pub fn session(text: &str, rows: &mut Rows<'_>, sink: &mut Sink<'_>) -> Option<E
         }
     }
     Some(last(&mut story, sink))
+}
+
+/// A session kept as lines: one of its own, then each message, and again when it has grown.
+pub struct Log {
+    story: Story,
+    /// The last message, until another one shows that it is whole; and where it stands.
+    held: Option<(Value, (u64, u64))>,
+}
+
+impl Log {
+    pub fn new(head: &Value, sink: &mut Sink<'_>) -> Log {
+        sink.set_session(head["sessionId"].as_str().unwrap_or_default());
+        sink.put(Body::SessionStart { cwd: None, model: None });
+        Log { story: Story::new("gemini"), held: None }
+    }
+
+    pub fn record(&mut self, record: Value, sink: &mut Sink<'_>) {
+        let held = self.held.as_ref().map(|(message, _)| &message["id"]);
+        // it was grown, or taken back
+        if held.is_some_and(|id| *id == record["id"] || *id == record["$rewindTo"]) {
+            self.held = None;
+        }
+        if record["type"].is_string() {
+            let at = sink.at();
+            self.tell(sink);
+            self.held = Some((record, at));
+        }
+    }
+
+    fn tell(&mut self, sink: &mut Sink<'_>) {
+        let Some((message, (line, offset))) = self.held.take() else { return };
+        let at = sink.at();
+        sink.set_place(line, offset);
+        sink.set_ts(message["timestamp"].as_str().map(str::to_string));
+        say(&message, &mut self.story, sink);
+        sink.set_place(at.0, at.1);
+    }
+
+    pub fn close(&mut self, sink: &mut Sink<'_>) -> End {
+        self.tell(sink);
+        last(&mut self.story, sink)
+    }
 }
 
 fn say(message: &Value, story: &mut Story, sink: &mut Sink<'_>) {

@@ -42,6 +42,7 @@ mod tty;
 mod walk;
 mod whole;
 mod wide;
+mod wrapped;
 
 use std::str::FromStr;
 

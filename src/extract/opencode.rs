@@ -31,7 +31,7 @@ enum State {
     /// The model stopped by itself.
     Stopped,
     /// Why it ended, and the events that say so.
-    Broken(End),
+    Broken(Box<End>),
 }
 
 #[derive(Deserialize)]
@@ -175,7 +175,7 @@ impl Decoder for Opencode {
         let answer = self.answer.take().map(|(words, _)| words).unwrap_or_default();
         let good = protocol(Outcome::Complete, because);
         let end = match (std::mem::take(&mut self.state), self.denied.take()) {
-            (State::Broken(end), _) => end,
+            (State::Broken(end), _) => *end,
             // after a refusal the client takes no further step
             (_, Some(tool)) => End {
                 outcome: Outcome::Waiting,
@@ -272,14 +272,15 @@ impl Opencode {
             return;
         }
         match part.reason.as_deref() {
-            Some("stop") => self.state = State::Stopped,
+            // early clients gave no reason: another step shows that they went on
+            Some("stop") | None => self.state = State::Stopped,
             // the client goes on after these, also after an answer that was cut
-            Some("tool-calls" | "unknown") | None => {}
+            Some("tool-calls" | "unknown") => {}
             Some(other) => {
                 let reason = Some(format!("the model stopped: {other}"));
                 let answer = self.answer.as_ref().map(|(words, _)| words.clone());
                 let end = protocol(Outcome::Failed, Vec::new());
-                self.state = State::Broken(End { reason, answer, ..end });
+                self.state = State::Broken(Box::new(End { reason, answer, ..end }));
             }
         }
     }
@@ -298,7 +299,7 @@ impl Opencode {
             end.because.push(sink.put(event));
         }
         end.reason = Some(phrase::first_line(&words));
-        self.state = State::Broken(end);
+        self.state = State::Broken(Box::new(end));
     }
 }
 

@@ -48,7 +48,8 @@ pub fn question(text: &str) -> Option<String> {
 
 /// A question that only offers more work.
 pub fn is_offer(question: &str) -> bool {
-    OFFER.is_match(question)
+    // "which one would you like me to take" asks
+    OFFER.is_match(question) && !question.to_ascii_lowercase().starts_with("which ")
 }
 
 /// The sentence of `text` around a byte position.
@@ -96,6 +97,7 @@ mod tests {
         assert_eq!(asked.as_deref(), Some("Should I delete the old one, or keep it?"));
         assert!(!is_offer(&asked.expect("a question")));
         assert!(is_offer(&question("Done. Would you like me to add tests?").expect("a question")));
+        assert!(!is_offer("Which one would you like me to take?"));
         assert_eq!(question("Is it? Yes."), None);
         assert!(question("I see no file. Please provide the contents of `a.py`.").is_some());
         assert_eq!(question("If you want more, please provide it."), None);

@@ -9,7 +9,7 @@ use super::decoder::{Sink, parse};
 use super::ending::{by_exit, judge, protocol, unknown};
 use super::scan::Scanner;
 use super::{fence, limit, phrase};
-use crate::event::{Body, End, Exit, Outcome, Severity};
+use crate::event::{Body, End, Evidence, Exit, Outcome, Severity};
 
 #[derive(Default)]
 pub struct Rollout {
@@ -19,6 +19,8 @@ pub struct Rollout {
     calls: Calls,
     worked: bool,
     aborted: bool,
+    /// The client tells where its turns begin and end.
+    marked: bool,
 }
 
 #[derive(Deserialize)]
@@ -49,6 +51,7 @@ impl Rollout {
                 sink.put(Body::SessionStart { cwd, model: None });
             }
             ("event_msg", "task_started") => {
+                self.marked = true;
                 self.end = None;
                 self.answer = None;
                 self.failure = None;
@@ -56,7 +59,7 @@ impl Rollout {
                 self.aborted = false;
             }
             ("event_msg", "user_message") => {
-                self.end = None;
+                self.asked();
                 sink.put(Body::Message { role: "user".into(), text: field("message") });
             }
             ("event_msg", "agent_message") => self.said(field("message"), sink),
@@ -66,7 +69,7 @@ impl Rollout {
                 let text: String = parts.filter_map(|p| p["text"].as_str()).collect();
                 match payload["item"]["type"].as_str() {
                     Some("UserMessage") => {
-                        self.end = None;
+                        self.asked();
                         sink.put(Body::Message { role: "user".into(), text });
                     }
                     Some("AgentMessage") => self.said(text, sink),
@@ -101,14 +104,39 @@ impl Rollout {
         match &self.end {
             Some(end) => end.clone(),
             None if self.aborted => unknown("interrupted by the user"),
-            None => by_exit(exit, "the rollout ends within a turn"),
+            None => {
+                let end = by_exit(exit, "the rollout ends within a turn");
+                self.last().filter(|_| end.outcome == Outcome::Unknown).unwrap_or(end)
+            }
         }
+    }
+
+    /// Early clients mark no turns: an answer, or an error, with nothing after it is their end.
+    fn last(&self) -> Option<End> {
+        let end = match (&self.failure, &self.answer) {
+            (Some((words, seq)), _) => broken(words, *seq),
+            (None, Some((words, seq))) if !self.marked => {
+                judge(protocol(Outcome::Complete, vec![*seq]), words.clone(), self.worked)
+            }
+            _ => return None,
+        };
+        Some(End { evidence: Evidence::Pattern, confidence: end.confidence.min(0.5), ..end })
+    }
+
+    /// A person speaks.
+    fn asked(&mut self) {
+        self.end = None;
+        self.answer = None;
+        self.failure = None;
+        self.worked &= self.marked;
+        self.aborted = false;
     }
 
     fn said(&mut self, text: String, sink: &mut Sink<'_>) {
         let seq = sink.put(Body::Message { role: "assistant".into(), text: text.clone() });
         fence::blocks(&text, sink);
         self.answer = Some((text, seq));
+        self.failure = None;
     }
 
     fn complete(&mut self, payload: &Value, sink: &mut Sink<'_>) {
@@ -119,15 +147,7 @@ impl Rollout {
             None => None,
         };
         let end = if let Some((words, seq)) = failure {
-            let limited = limit::is_limit(&words);
-            let outcome = if limited { Outcome::RateLimited } else { Outcome::Failed };
-            let because = if seq > 0 { vec![seq] } else { Vec::new() };
-            let mut end = protocol(outcome, because);
-            end.reason = Some(phrase::first_line(&words));
-            if limited {
-                end.resets = limit::resets(&words);
-            }
-            end
+            broken(&words, seq)
         } else {
             let last = payload["last_agent_message"].as_str().map(str::to_string);
             let (told, because) = match self.answer.take() {
@@ -142,6 +162,10 @@ impl Rollout {
     }
 
     fn call(&mut self, payload: &Value, sink: &mut Sink<'_>) {
+        if !self.marked {
+            self.answer = None;
+        }
+        self.failure = None;
         let name = payload["name"].as_str().unwrap_or("shell").to_string();
         let id = payload["call_id"].as_str().unwrap_or_default().to_string();
         let input = match payload["arguments"].as_str() {
@@ -184,6 +208,18 @@ impl Rollout {
         });
         Scanner::default().whole(text, sink);
     }
+}
+
+/// A turn that ends with this error, told by this event if any.
+fn broken(words: &str, seq: u64) -> End {
+    let limited = limit::is_limit(words);
+    let outcome = if limited { Outcome::RateLimited } else { Outcome::Failed };
+    let mut end = protocol(outcome, if seq > 0 { vec![seq] } else { Vec::new() });
+    end.reason = Some(phrase::first_line(words));
+    if limited {
+        end.resets = limit::resets(words);
+    }
+    end
 }
 
 /// `Exit code: 0` or `Process exited with code 0` among the first rows of an output.

@@ -78,6 +78,12 @@ struct Keys<'a> {
     stats: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    session_id: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "hook_event_name")]
+    hook: Option<&'a RawValue>,
 }
 
 impl Whole {
@@ -258,7 +264,10 @@ fn read(text: &str, rows: &mut Rows<'_>, sink: &mut Sink<'_>) -> Option<(&'stati
         Keys { info: Some(_), messages: Some(_), .. } => ("opencode", opencode_export::read),
         Keys { project: Some(_), messages: Some(_), .. } => ("gemini", gemini_chat::session),
         Keys { stats: Some(_), response: Some(_), .. }
-        | Keys { stats: Some(_), error: Some(_), .. } => ("gemini", gemini_chat::answer),
+        | Keys { stats: Some(_), error: Some(_), .. }
+        | Keys { session_id: Some(_), error: Some(_), kind: None, hook: None, .. } => {
+            ("gemini", gemini_chat::answer)
+        }
         _ => return None,
     };
     sink.set_format(name);

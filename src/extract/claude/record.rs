@@ -18,6 +18,8 @@ pub struct Head<'a> {
     pub session_id: Option<String>,
     #[serde(default, rename = "sessionId", deserialize_with = "lenient")]
     pub transcript_id: Option<String>,
+    #[serde(borrow)]
+    pub uuid: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "lenient")]
     pub timestamp: Option<String>,
     #[serde(default, deserialize_with = "lenient")]

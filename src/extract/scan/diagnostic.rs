@@ -293,7 +293,7 @@ fn library(file: &str) -> bool {
         "/lib/std/",
         "/.cache/bazel/",
     ];
-    matches!(file, "sh" | "bash" | "dash" | "zsh" | "_testmain.go")
+    matches!(file, "sh" | "bash" | "dash" | "zsh" | "_testmain.go" | "testing.go")
         || file.starts_with('<')
         || file.starts_with("node:")
         || file.starts_with("internal/")

@@ -44,6 +44,9 @@ pub struct Suites {
     broken: Option<String>,
     /// A binary's tests failed: more binaries may follow, or another run.
     paused: bool,
+    /// Ginkgo told of its tests, and whether any failed: the test of Go that ran them, and its
+    /// package, only say so again.
+    inner: Option<bool>,
 }
 
 /// A run whose rows are still being added up.
@@ -81,6 +84,8 @@ impl Suites {
         if rule.span == Span::Whole {
             let earlier = self.flush(sink);
             let claim = emit(&rule.framework, counts, &sink.place(), sink);
+            let bad = claim.as_ref().is_some_and(|c| c.outcome == Outcome::Failed);
+            self.inner = (rule.framework == "ginkgo").then_some(bad);
             return Some(self.break_in(claim).or(earlier));
         }
         let running = self.running() == Some(&rule.framework);
@@ -115,6 +120,7 @@ impl Suites {
         let text = |name| c.text(name);
         let number = |name| text(name).and_then(|n| count(&n)).unwrap_or(0);
         let framework = rule.framework.as_str();
+        let bad = || text("word").as_deref() == Some("FAIL");
         Some(match step {
             Step::UnittestRan => {
                 self.unittest = Some(Counts {
@@ -138,6 +144,8 @@ impl Suites {
                 let earlier = self.flush(sink);
                 emit(framework, counts, &sink.place(), sink).or(earlier)
             }
+            Step::GoTest if self.inner == Some(bad()) => None,
+            Step::GoPackage if self.inner.take() == Some(bad()) => None,
             Step::GoTest => {
                 let claim = self.switch(framework, sink);
                 // A subtest is indented; its parent counts.
