@@ -837,6 +837,27 @@ fn a_place_is_the_users_not_a_librarys() {
 }
 
 #[test]
+fn an_error_is_told_once_and_a_failed_verdict_rests_on_the_last_ones() {
+    let errors = |range: std::ops::Range<u32>| -> String {
+        range.map(|i| format!("[ERROR] /app/A{i}.java:[3,5] ';' expected\n")).collect()
+    };
+    let input = format!("{}[INFO] BUILD FAILURE\n{}", errors(0..100), errors(0..100));
+    let all = events(Format::Text, input.as_bytes(), None);
+    assert_eq!(all.iter().filter(|e| e.body.kind() == "error").count(), 100);
+    assert_eq!(end(&all).because, (91..=100).collect::<Vec<u64>>());
+
+    let job = "src/a.c:1:2: error: x\nmake: *** [a.o] Error 1\n##[error]Process completed with exit code 2.\n";
+    let job = events(Format::Text, job.as_bytes(), None);
+    assert_eq!((end(&job).outcome, end(&job).because.first()), (Outcome::Failed, Some(&1)));
+    // What came before a good verdict was mended.
+    let mended = "src/a.c:1:2: error: x\n=== 3 passed in 0.1s ===\nsrc/b.c:1:2: error: y\nmake: *** [b.o] Error 1\n";
+    assert_eq!(text_end(mended).because, [3]);
+    let tests =
+        "=== 1 failed, 2 passed in 0.1s ===\n##[error]Process completed with exit code 1.\n";
+    assert_eq!(text_end(tests).because.first(), Some(&1));
+}
+
+#[test]
 fn a_commit_is_a_milestone() {
     let events = events(Format::Text, b"[main 1234abc] parser: read empty input\n", None);
     assert!(

@@ -178,6 +178,8 @@ struct Source {
     reach: Option<u64>,
     #[serde(default)]
     user: bool,
+    #[serde(default)]
+    unescape: bool,
     framework: Option<String>,
     #[serde(default)]
     span: Span,
@@ -224,6 +226,8 @@ pub struct Rule {
     pub reach: u64,
     /// A file of the language or of a package does not count.
     pub user: bool,
+    /// Its groups are written as in GitHub's commands: `%0A`.
+    pub unescape: bool,
     pub framework: String,
     pub span: Span,
     pub counts: Counts,
@@ -469,6 +473,7 @@ impl Rule {
             keep: s.keep,
             reach: s.reach.unwrap_or(REACH),
             user: s.user,
+            unescape: s.unescape,
             framework: s.framework.unwrap_or_default(),
             span: s.span,
             counts: s.counts,
