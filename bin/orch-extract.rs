@@ -77,7 +77,10 @@ struct Printer {
 impl Printer {
     fn put(&mut self, event: &Event) {
         if self.only.is_empty() || self.only.iter().any(|t| t == event.body.kind()) {
-            event.write_line(&mut self.text);
+            // Nothing of an event fails to be JSON.
+            let json = serde_json::to_string(event).unwrap_or_default();
+            self.text.extend_from_slice(cli::without_controls(&json).as_bytes());
+            self.text.push(b'\n');
         }
         if self.text.len() > BUFFER {
             self.write();

@@ -1,5 +1,6 @@
 //! The frame of every program: options, errors, exit codes, closed pipes, completions.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::process::ExitCode;
@@ -145,7 +146,11 @@ pub fn print_records(
 }
 
 /// JSON in which DEL and C1 are escaped too: a terminal may act on them.
-fn without_controls(json: &str) -> String {
+pub fn without_controls(json: &str) -> Cow<'_, str> {
+    // DEL, and the first byte of each C1: most JSON has neither.
+    if memchr::memchr2(0x7f, 0xc2, json.as_bytes()).is_none() {
+        return Cow::Borrowed(json);
+    }
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
@@ -153,7 +158,7 @@ fn without_controls(json: &str) -> String {
             c => text.push(c),
         }
     }
-    text
+    Cow::Owned(text)
 }
 
 /// An aligned table; every cell passes the sanitiser, long ones are cut at the terminal's width.

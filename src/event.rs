@@ -1,9 +1,6 @@
 //! The event line: what a session said, one JSON object a line (orch-events(5)).
 
-use std::io::{self, Write};
-
 use serde::{Deserialize, Serialize};
-use serde_json::ser::Formatter;
 
 /// The version of the event line that this build writes and reads.
 pub const VERSION: u8 = 1;
@@ -89,43 +86,6 @@ pub struct Event {
     /// RFC 3339, only where the input carried it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ts: Option<String>,
-}
-
-impl Event {
-    /// Its line, newline included. What a terminal could take for a command stands escaped.
-    pub fn write_line(&self, out: &mut Vec<u8>) {
-        let mut writer = serde_json::Serializer::with_formatter(&mut *out, Escaped);
-        // Nothing of it fails to be JSON, and a Vec takes all.
-        let written = self.serialize(&mut writer);
-        debug_assert!(written.is_ok(), "{written:?}");
-        out.push(b'\n');
-    }
-}
-
-/// Compact JSON in which DEL and the controls U+0080 to U+009F are escaped too.
-struct Escaped;
-
-impl Formatter for Escaped {
-    fn write_string_fragment<W: Write + ?Sized>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        let is_odd = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
-        let mut rest = fragment;
-        // The first byte of each is looked for, as most strings have neither.
-        while let Some(at) = memchr::memchr2(0x7f, 0xc2, rest.as_bytes()) {
-            let c = rest[at..].chars().next().unwrap_or_default();
-            let (before, after) = (&rest[..at], &rest[at + c.len_utf8()..]);
-            writer.write_all(before.as_bytes())?;
-            match is_odd(c) {
-                true => write!(writer, "\\u{:04x}", u32::from(c))?,
-                false => write!(writer, "{c}")?,
-            }
-            rest = after;
-        }
-        writer.write_all(rest.as_bytes())
-    }
 }
 
 /// The end of a turn or of the input. `because` holds the `seq` numbers it rests on.

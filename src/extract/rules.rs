@@ -441,8 +441,9 @@ impl Rule {
             Kind::Metric if s.metric.is_none() => return Err(need("metric")),
             Kind::Part if s.opens.is_none() && s.when.is_none() => return Err(need("opens")),
             Kind::Part | Kind::Error => {}
+            Kind::Metric if s.opens.is_none() => {}
             _ if s.when.is_some() || s.opens.is_some() => {
-                return Err("only kinds error and part have contexts".into());
+                return Err("only kinds error, part and metric have contexts".into());
             }
             _ => {}
         }
