@@ -831,6 +831,15 @@ fn a_place_is_the_users_not_a_librarys() {
             "/usr/lib/ruby/3.1.0/a.rb:2:in `a': no (A::B)\n\tfrom /usr/lib/ruby/3.1.0/b.rb:2:in `b'\n\tfrom /usr/lib/ruby/3.1.0/c.rb:2:in `c'\n\tfrom app.rb:9:in `d'\n\tfrom app.rb:12:in `<main>'\n",
             "app.rb:9",
         ),
+        // Nothing but a library's frames: told without a place.
+        (
+            "/usr/lib/ruby/3.1.0/a.rb:2:in `a': no (A::B)\n\tfrom /usr/lib/ruby/3.1.0/b.rb:2:in `b'\n",
+            "-:0",
+        ),
+        (
+            "Traceback (most recent call last):\n  File \"/usr/lib/python3.11/a.py\", line 3, in f\n    f()\nKeyError: 'x'\n",
+            "-:0",
+        ),
     ] {
         assert_eq!(place(input), [want], "{input}");
     }

@@ -118,8 +118,8 @@ impl Diagnostics {
         if foreign && rule.when.is_none() && rule.opens.is_none() {
             return None;
         }
-        if foreign && rule.kind == Kind::Part {
-            // No place to go to, as long as there may be another.
+        if foreign && rule.kind == Kind::Error && rule.opens.is_some() {
+            // It waits for a better place, and does without one.
             (found.file, found.line, found.column) = (None, None, None);
         }
         if let Some(context) = context {
