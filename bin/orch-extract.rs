@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,9 +11,15 @@ use clap::Parser;
 use orch::cli::{self, Answer};
 use orch::event::{Event, TYPES};
 use orch::extract::{self, Extractor, Format};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
 
 /// Bytes asked for at once.
 const BUFFER: usize = 256 << 10;
+/// Input that has not gone on for so long rests: what stands open is told. Half of the time in which
+/// an event is to follow its last byte.
+const REST: Timespec = Timespec { tv_sec: 0, tv_nsec: 25_000_000 };
 
 /// Read what a session printed and write it as events, one JSON object a line
 #[derive(Parser)]
@@ -63,7 +70,17 @@ fn run(args: Args) -> anyhow::Result<Answer> {
         }
         extractor.push_to(&buffer[..n], &mut |event| printer.put(&event));
         printer.flush()?;
+        if rests(&input) {
+            extractor.rest(&mut |event| printer.put(&event));
+            printer.flush()?;
+        }
     }
+}
+
+/// Whether nothing more came for a while.
+fn rests(input: &impl AsFd) -> bool {
+    let mut fds = [PollFd::new(input, PollFlags::IN)];
+    matches!(poll(&mut fds, Some(&REST)), Ok(0))
 }
 
 /// Writes events as they come, so that not even one line's are gathered.
@@ -77,9 +94,10 @@ struct Printer {
 impl Printer {
     fn put(&mut self, event: &Event) {
         if self.only.is_empty() || self.only.iter().any(|t| t == event.body.kind()) {
-            // Nothing of an event fails to be JSON.
-            let json = serde_json::to_string(event).unwrap_or_default();
-            self.text.extend_from_slice(cli::without_controls(&json).as_bytes());
+            let mut writer = Serializer::with_formatter(&mut self.text, Escaped);
+            // Nothing of an event fails to be JSON, and a Vec takes all.
+            let written = event.serialize(&mut writer);
+            debug_assert!(written.is_ok(), "{written:?}");
             self.text.push(b'\n');
         }
         if self.text.len() > BUFFER {
@@ -100,6 +118,33 @@ impl Printer {
     fn flush(&mut self) -> anyhow::Result<()> {
         self.write();
         std::mem::replace(&mut self.written, Ok(())).context("stdout")
+    }
+}
+
+/// Compact JSON in which DEL and the controls U+0080 to U+009F are escaped too: a terminal could take
+/// them for commands.
+struct Escaped;
+
+impl Formatter for Escaped {
+    fn write_string_fragment<W: Write + ?Sized>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let is_odd = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
+        let mut rest = fragment;
+        // The first byte of each is looked for, as most strings have neither.
+        while let Some(at) = memchr::memchr2(0x7f, 0xc2, rest.as_bytes()) {
+            let c = rest[at..].chars().next().unwrap_or_default();
+            let (before, after) = (&rest[..at], &rest[at + c.len_utf8()..]);
+            writer.write_all(before.as_bytes())?;
+            match is_odd(c) {
+                true => write!(writer, "\\u{:04x}", u32::from(c))?,
+                false => write!(writer, "{c}")?,
+            }
+            rest = after;
+        }
+        writer.write_all(rest.as_bytes())
     }
 }
 

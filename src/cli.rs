@@ -1,6 +1,5 @@
 //! The frame of every program: options, errors, exit codes, closed pipes, completions.
 
-use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::process::ExitCode;
@@ -146,11 +145,7 @@ pub fn print_records(
 }
 
 /// JSON in which DEL and C1 are escaped too: a terminal may act on them.
-pub fn without_controls(json: &str) -> Cow<'_, str> {
-    // DEL, and the first byte of each C1: most JSON has neither.
-    if memchr::memchr2(0x7f, 0xc2, json.as_bytes()).is_none() {
-        return Cow::Borrowed(json);
-    }
+fn without_controls(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
@@ -158,7 +153,7 @@ pub fn without_controls(json: &str) -> Cow<'_, str> {
             c => text.push(c),
         }
     }
-    Cow::Owned(text)
+    text
 }
 
 /// An aligned table; every cell passes the sanitiser, long ones are cut at the terminal's width.

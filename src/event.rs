@@ -108,6 +108,9 @@ pub struct End {
     /// When a limit ends, as the input said it.
     #[serde(default, flatten)]
     pub resets: Resets,
+    /// The rule behind it, where it was asked for.
+    #[serde(skip)]
+    pub rule: Option<&'static str>,
 }
 
 /// When a limit ends. Nothing here is resolved against the clock.

@@ -1,4 +1,4 @@
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
@@ -1003,6 +1003,47 @@ fn a_limit_in_text_needs_its_end_beside_it() {
 }
 
 #[test]
+fn what_was_decided_goes_before_words_about_a_limit() {
+    let passed = "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n";
+    let named = format!("test rate_limit ... ok\ntest retry after reset ... ok\n\n{passed}");
+    assert_eq!(text_end(&named).outcome, Outcome::Complete);
+    let job = "rate limit: try again in 5 minutes\n##[error]Process completed with exit code 1.\n";
+    assert_eq!(text_end(job).outcome, Outcome::Failed);
+    let marked = |inside: &str| format!("\x1b]133;C\x07{inside}\n\x1b]133;D;0\x07$ ");
+    for inside in ["rate limit: try again in 5 minutes", "Do you want to proceed? [y/N]"] {
+        for format in [Format::Text, Format::Tty] {
+            let events = events(format, marked(inside).as_bytes(), None);
+            let end = events.last().and_then(|e| e.body.task_end()).expect("an end");
+            assert_eq!(
+                (end.outcome, end.evidence),
+                (Outcome::Complete, Evidence::Exit),
+                "{inside}"
+            );
+        }
+    }
+    // what comes after a verdict is not decided by it
+    assert_eq!(
+        text_end(&format!("{passed}usage limit reached, resets 3pm\n")).outcome,
+        Outcome::RateLimited
+    );
+}
+
+#[test]
+fn the_row_that_says_when_a_limit_ends_is_the_one_that_is_told() {
+    let screen = "Claude usage limit reached. Your limit will reset at 3pm (Europe/Berlin).\n\n  • /upgrade to increase your usage limit.\n\nApproaching usage limit · resets at 4pm\n";
+    let end = text_end(screen);
+    assert_eq!(end.outcome, Outcome::RateLimited);
+    assert_eq!(end.resets.resets_clock.as_deref(), Some("15:00"));
+}
+
+#[test]
+fn a_fence_that_was_left_open_hides_no_job() {
+    let log = "```\n1\n2\n##[error]Process completed with exit code 1.\n";
+    let end = text_end(log);
+    assert_eq!((end.outcome, end.evidence), (Outcome::Failed, Evidence::Summary));
+}
+
+#[test]
 fn escapes_are_carried_out() {
     let end = text_end(
         "0%\r50%\r\u{1b}[2K\u{1b}[31m\u{1b}[1m=== 1\u{1b}[Cfailed, 2 passed in 0.12s ===\u{1b}[0m\r\n",
@@ -1145,6 +1186,14 @@ fn rules_of_ones_own_go_first_and_events_name_their_rule() {
     assert!(out.contains(r#""tool":"house""#), "{out}");
     let (_, out, _) = program(&["--format", "text"], b"src/x.c:7: error: oh\n");
     assert!(!out.contains("\"rule\""), "{out}");
+    for (text, behind) in
+        [("make: *** [all] Error 2\n", "make"), ("3 passed in 0.05s\n", "pytest-summary")]
+    {
+        let (_, out, _) = program(&["--format", "text", "--explain"], text.as_bytes());
+        let last: Event =
+            serde_json::from_str(out.lines().last().expect("an end")).expect("an event");
+        assert_eq!(last.source.rule.as_deref(), Some(behind), "{out}");
+    }
 
     rule(pattern, "error a.c:4 house: no");
     let wrong = [path, "/nowhere"];
@@ -1214,6 +1263,31 @@ fn live_input_is_answered_while_it_is_open() {
     assert_eq!(&first[..6], b"{\"v\":1");
     drop(stdin);
     assert!(child.wait_with_output().expect("its end").status.success());
+}
+
+/// A prompt that stands open is told while it does, and not again at the end.
+#[test]
+fn a_prompt_is_told_while_it_is_open() {
+    let menu = "\x1b[?2004h Do you want to proceed?\r\n \u{276f} 1. Yes\r\n   2. No";
+    for (format, input) in [("auto", "Overwrite a? [y/N] "), ("text", "Password: "), ("tty", menu)]
+    {
+        let mut child = Command::new(cargo_bin!("orch-extract"))
+            .args(["--format", format])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let mut stdin = child.stdin.take().expect("stdin");
+        stdin.write_all(input.as_bytes()).expect("a write");
+        let mut out = BufReader::new(child.stdout.take().expect("stdout")).lines();
+        let first = out.next().expect("an event").expect("a line");
+        assert!(["permission_request", "question"].iter().any(|t| first.contains(t)), "{first}");
+        drop(stdin);
+        let rest: Vec<String> = out.map(|line| line.expect("a line")).collect();
+        assert!(rest.len() == 1 && rest[0].contains("task_waiting"), "{rest:?}");
+        assert!(rest[0].contains("\"because\":[1]"), "{rest:?}");
+        assert!(child.wait().expect("its end").success());
+    }
 }
 
 /// The rows that the rules of the house are tried on.
@@ -1306,5 +1380,19 @@ proptest! {
             let line = serde_json::to_string(event).expect("JSON");
             prop_assert!(!line.contains('\n'));
         }
+    }
+}
+
+#[test]
+fn what_a_windows_shell_writes_is_read_as_any_other() {
+    let text = "src\\a.py:3: AssertionError\n= 1 failed, 3 passed in 1.53s =\n";
+    let wide = |bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("\u{feff}{text}").encode_utf16().flat_map(bytes).collect()
+    };
+    let (_, plain, _) = program(&["--format", "auto"], text.as_bytes());
+    assert!(plain.contains("\"task_failed\""), "{plain}");
+    for bytes in [wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
+        let (code, out, _) = program(&["--format", "auto"], &bytes);
+        assert_eq!((code, out), (0, plain.clone()));
     }
 }

@@ -75,7 +75,7 @@ fn a_recording_is_drawn_and_ends_as_its_command_did() {
 
 #[test]
 fn a_shell_that_was_left_says_nothing_of_its_work() {
-    let left = CAST_3.replace(",\"command\":\"make\"", "").replace("error: expected", "x");
+    let left = CAST_3.replace(",\"command\":\"make\"", "").replace("a.c:3:4: error: expected", "x");
     let left = left.replace("\"x\", \"2\"", "\"x\", \"0\"");
     assert_eq!(end(&known(Format::Asciicast, &left)).outcome, Outcome::Unknown);
 }
@@ -417,6 +417,47 @@ fn a_format_may_begin_late_and_end_early_and_that_is_told() {
         late.iter()
             .any(|e| matches!(&e.body, Body::TurnEnd(end) if end.evidence == Evidence::Pattern))
     );
+}
+
+#[test]
+fn another_client_may_start_where_one_was_read() {
+    let claude = "{\"type\":\"system\",\"subtype\":\"init\",\"session_id\":\"s\"}\n{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"result\":\"ok\",\"session_id\":\"s\"}\n";
+    let codex = "{\"type\": \"thread.started\",\"thread_id\":\"t\"}\n{\"type\":\"turn.failed\",\"error\":{\"message\":\"no\"}}\n";
+    let both = events(Format::Auto, format!("{claude}{codex}").as_bytes());
+    assert!(
+        both.iter().any(|e| matches!(&e.body, Body::Note { text } if text == "codex from here on"))
+    );
+    assert_eq!((end(&both).outcome, end(&both).evidence), (Outcome::Failed, Evidence::Protocol));
+    // a session that says nothing of its end takes nothing back
+    let begun = format!("{claude}{}", codex.lines().next().expect("a line"));
+    assert_eq!(end(&events(Format::Auto, begun.as_bytes())).outcome, Outcome::Complete);
+    // what stands between them may be anybody's words
+    let between = events(Format::Auto, format!("{claude}text\n{codex}").as_bytes());
+    assert_eq!(end(&between).outcome, Outcome::Complete);
+    assert!(between.iter().any(|e| e.source.format == "codex"));
+    // however many other records stand before it
+    let log = format!("{}{codex}", "{\"type\":\"log\"}\n".repeat(600));
+    assert!(kinds(&events(Format::Auto, log.as_bytes())).contains(&"turn_end"));
+}
+
+#[test]
+fn an_event_has_the_time_of_its_row() {
+    let log = "2024-05-01T10:00:00.5Z a.c:3:1: error: no\na.c:4:1: error: no\n";
+    let said = events(Format::Auto, log.as_bytes());
+    let times: Vec<Option<&str>> = said.iter().map(|e| e.ts.as_deref()).collect();
+    assert_eq!(times, [Some("2024-05-01T10:00:00.5Z"), None, None]);
+}
+
+#[test]
+fn a_heading_alone_makes_no_transcript() {
+    for log in [
+        "# Claude Code\n\nmake: *** [all] Error 1\n",
+        "$ cat AGENTS.md\n# Agent: rules\n$ make\nsrc/a.c:3:5: error: no\nmake: *** [all] Error 1\n",
+        "**Copilot** finished\n## Tools\nmake: *** [all] Error 1\n",
+    ] {
+        let said = events(Format::Auto, log.as_bytes());
+        assert_eq!(end(&said).outcome, Outcome::Failed, "{log}");
+    }
 }
 
 #[test]

@@ -345,7 +345,7 @@ const KNOWN_MISSES: &[(&str, &str)] = &[
     (
         "the place of a failed test, or of an exception, is not known",
         "\
-         cargo-nextest/failing:places tap/failing:places",
+         cargo-nextest/failing:places",
     ),
     (
         "the summary is not known",
@@ -353,16 +353,10 @@ const KNOWN_MISSES: &[(&str, &str)] = &[
          ava/failing:tests shunit2/failing:tests",
     ),
     (
-        "the last word of a run that went well is not known",
-        "\
-         pdflatex/warnings:outcome",
-    ),
-    (
         "right in plain, not as a terminal gets it: rows that are drawn over",
         "\
          cargo-nextest/crash:outcome cargo-nextest/crash:tests cargo-nextest/failing:outcome
-         cargo-nextest/failing:tests cargo-nextest/flaky:tests cargo-nextest/passing:tests
-         tap/failing:outcome",
+         cargo-nextest/failing:tests cargo-nextest/flaky:tests cargo-nextest/passing:tests",
     ),
     (
         "wrong counts: disabled, expected and skipped tests, several binaries",
@@ -370,24 +364,9 @@ const KNOWN_MISSES: &[(&str, &str)] = &[
          ctest/failing:tests ctest/not-built:tests mocha/tap:tests",
     ),
     (
-        "what a client's screen says at its end is not known: errors, a short turn, a folded menu",
-        "\
-         codex-tui/error-120:outcome codex-tui/error-200:outcome codex-tui/error-60:outcome",
-    ),
-    (
-        "the words of the failure, or of the verdict, are not known",
-        "\
-         ghc/exception:outcome racket/error:outcome",
-    ),
-    (
         "the code stands on a later row",
         "\
          mypy/columns:details",
-    ),
-    (
-        "an asciicast is read as JSON that is no record",
-        "\
-                                                                        ",
     ),
     (
         "not in the capture: a column or a place that this version does not print",
@@ -398,5 +377,4 @@ const KNOWN_MISSES: &[(&str, &str)] = &[
 
 /// Cases whose colour still changes what is told.
 const COLOUR_MISSES: &str = "\
-    cargo-nextest/crash cargo-nextest/failing cargo-nextest/flaky cargo-nextest/passing
-    tap/failing";
+    cargo-nextest/crash cargo-nextest/failing cargo-nextest/flaky cargo-nextest/passing";

@@ -2,6 +2,7 @@
 //! PROGRAMS is the directory of the programs, EMPTY a program that does nothing.
 
 mod chain;
+mod live;
 mod many;
 mod one;
 
@@ -43,7 +44,12 @@ fn main() -> anyhow::Result<()> {
             let here = std::env::current_exe()?;
             let dir = tempfile::tempdir_in(here.parent().context("no directory")?)?;
             let bench = Bench { programs: programs.canonicalize()?, empty: empty.clone(), dir };
-            let page = [one::measure(&bench)?, many::measure(&bench)?, chain::measure(&bench)?];
+            let page = [
+                one::measure(&bench)?,
+                many::measure(&bench)?,
+                chain::measure(&bench)?,
+                live::measure(&bench)?,
+            ];
             write_page(&page)
         }
         _ => anyhow::bail!("usage: bench PROGRAMS EMPTY"),

@@ -1,6 +1,6 @@
 //! Aider's `.aider.chat.history.md`: `#### ` is the user, `> ` the client, the rest the model.
 
-use super::decoder::{Decoder, Place, Sink, TEXT_CAP};
+use super::decoder::{Decoder, Place, Sink, TEXT_CAP, lossy};
 use super::ending::{judge, protocol, unknown};
 use super::fence::Fences;
 use super::{limit, phrase};
@@ -154,7 +154,7 @@ impl Decoder for Aider {
     }
 
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
-        let text = String::from_utf8_lossy(line);
+        let text = lossy(line);
         let row = text.trim_end();
         // Where a fence was left open a prompt still stands behind a blank row, and has the two
         // blanks of a hard break at its end, which a heading in a fence has not.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use serde::Deserialize;
 
-use super::decoder::{Decoder, JSON_CAP, Sink, TEXT_CAP, lenient, parse};
+use super::decoder::{Decoder, JSON_CAP, Sink, TEXT_CAP, lenient, lossy, parse};
 use super::{
     aider::Aider, cast::Cast, claude::Claude, codex::Codex, gemini::Gemini, hook::Hook, markdown,
     markdown::Markdown, opencode::Opencode, pi::Pi, text::Text,
@@ -16,19 +16,20 @@ use crate::event::{Body, End, Evidence, Exit, Outcome};
 pub const PREAMBLE: u32 = 8;
 
 /// Where a record of a client that starts may stand in a text that goes on.
-static RECORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n{\"type\":\""));
-/// Lines that look like one and are none, after which no more are looked at.
-const PATIENCE: u32 = 256;
+static RECORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n{\"type\":"));
+/// The kinds of records that clients start with.
+const OPENINGS: [&[u8]; 5] =
+    [b"system\"", b"thread.started\"", b"init\"", b"step_start\"", b"session\""];
 
 #[derive(Default)]
 pub struct Auto {
     text: Text,
     found: Option<Found>,
     seen: u32,
-    /// Lines that were no opening record.
-    tried: u32,
     /// The input was a JSON format and then was not: with the end that it had by then.
     left: Option<Option<End>>,
+    /// How the session before this one ended, with nothing between them.
+    before: Option<End>,
     /// The format began after so much text that its records are no more than words.
     late: bool,
 }
@@ -99,6 +100,8 @@ impl Decoder for Auto {
         let object = line.trim_ascii_start().first() == Some(&b'{');
         if self.found.is_none() && !blank {
             self.look(line, object, sink);
+        } else if may_open(line) {
+            self.change(line, sink);
         }
         let Some(found) = &mut self.found else {
             // What looked like JSON was let in at length.
@@ -130,14 +133,19 @@ impl Decoder for Auto {
         if self.found.is_some() || self.seen < PREAMBLE {
             return None;
         }
-        if self.tried >= PATIENCE {
-            return self.text.block(block, sink);
-        }
-        if block.starts_with(&RECORD.needle()[1..]) {
+        if may_open(block) {
             return None;
         }
-        let end = RECORD.find(block).map_or(block.len(), |at| at + 1);
-        self.text.block(&block[..end], sink)
+        let opens = RECORD.find_iter(block).find(|at| may_open(&block[at + 1..]));
+        self.text.block(&block[..opens.map_or(block.len(), |at| at + 1)], sink)
+    }
+
+    fn rest(&mut self, partial: &[u8], sink: &mut Sink<'_>) {
+        match &mut self.found {
+            Some(found) if !found.records => found.decoder.rest(partial, sink),
+            Some(_) if self.left.is_none() => {}
+            _ => self.text.rest(partial, sink),
+        }
     }
 
     fn close(&mut self, sink: &mut Sink<'_>) {
@@ -158,10 +166,11 @@ impl Decoder for Auto {
         let Some(kept) = &self.left else {
             let end = found.decoder.end(exit);
             if !self.late {
-                return end;
+                return end.filter(said).or(self.before.clone()).or(found.decoder.end(exit));
             }
             // What stood before the records may be of any other program.
-            return end.map(weak).filter(said).or(self.text.end(exit));
+            let before = self.before.clone();
+            return end.map(weak).filter(said).or(before).or(self.text.end(exit));
         };
         if self.late {
             let text = self.text.end(exit);
@@ -182,8 +191,7 @@ impl Auto {
         self.found = if first {
             self.seen += 1;
             sniff(line, object)
-        } else if self.tried < PATIENCE && line.starts_with(&RECORD.needle()[1..]) {
-            self.tried += 1;
+        } else if may_open(line) {
             self.late = true;
             opening(line)
         } else {
@@ -195,6 +203,31 @@ impl Auto {
             sink.put(Body::Note { text: format!("{name} from here on") });
         }
     }
+
+    /// Another client starts where one was read: what this one told stands.
+    fn change(&mut self, line: &[u8], sink: &mut Sink<'_>) {
+        let Some(found) = &mut self.found else { return };
+        let Some(next) = opening(line).filter(|n| n.decoder.name() != found.decoder.name()) else {
+            return;
+        };
+        found.decoder.close(sink);
+        let end = found.decoder.end(None).filter(|end| end.outcome != Outcome::Unknown);
+        if self.left.is_none() {
+            self.before = end.or(self.before.take());
+        }
+        // Words that look like records may stand in a format of text.
+        self.late |= !found.records;
+        sink.put(Body::Note { text: format!("{} from here on", next.decoder.name()) });
+        *found = next;
+    }
+}
+
+/// Whether this line, or the first of a block, may be a record that a client starts with.
+fn may_open(line: &[u8]) -> bool {
+    let Some(rest) = line.strip_prefix(&RECORD.needle()[1..]) else { return false };
+    let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+    let Some(kind) = rest.strip_prefix(b"\"") else { return false };
+    OPENINGS.iter().any(|opening| kind.starts_with(opening))
 }
 
 /// Whether these first bytes are those of a program that draws on a terminal: they save the
@@ -232,18 +265,18 @@ pub fn is_record(text: &[u8]) -> bool {
 
 /// The format that this line belongs to.
 fn sniff(line: &[u8], object: bool) -> Option<Found> {
-    let text = String::from_utf8_lossy(line);
+    let text = lossy(line);
     if !object {
         return match () {
             _ if Aider::is_head(&text) => lines(Aider::default()),
-            _ if markdown::role(&text).is_some() => lines(Markdown::default()),
+            _ if markdown::is_start(&text) => lines(Markdown::default()),
             _ => None,
         };
     }
     if Cast::is_head(&text) {
         return lines(Cast::default());
     }
-    let head: Head = parse(text.as_bytes())?;
+    let head: Head = parse(&text)?;
     if head.hook_event_name.is_some() {
         return lines(Hook::default());
     }
@@ -270,7 +303,7 @@ fn sniff(line: &[u8], object: bool) -> Option<Found> {
 
 /// The client that starts with this record.
 fn opening(line: &[u8]) -> Option<Found> {
-    opened(&parse(String::from_utf8_lossy(line).as_bytes())?)
+    opened(&parse(&lossy(line))?)
 }
 
 fn opened(head: &Head) -> Option<Found> {

@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use regex::bytes::{CaptureLocations, Regex};
 
+use super::decoder::lossy;
+
 #[derive(Debug)]
 pub struct Pattern {
     regex: Regex,
@@ -56,11 +58,7 @@ impl Captures<'_> {
 
     /// What it says; what is no UTF-8 is replaced.
     pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
-        let group = self.name(name)?;
-        Some(
-            std::str::from_utf8(group)
-                .map_or_else(|_| String::from_utf8_lossy(group), Cow::Borrowed),
-        )
+        self.name(name).map(lossy)
     }
 
     /// A template with the groups in the place of their `{name}`.

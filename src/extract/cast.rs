@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::decoder::{Decoder, Sink, lenient, parse};
+use super::decoder::{Decoder, Sink, lenient, lossy, parse};
 use super::tty::Tty;
 use crate::event::{Body, End, Evidence, Exit, Outcome};
 
@@ -33,7 +33,7 @@ struct Head {
 impl Cast {
     /// The first line of a recording.
     pub fn is_head(line: &str) -> bool {
-        parse::<Head>(line.as_bytes()).is_some_and(|h| matches!(h.version, 2 | 3))
+        parse::<Head>(line).is_some_and(|h| matches!(h.version, 2 | 3))
             && (line.contains("\"width\"") || line.contains("\"term\""))
     }
 
@@ -67,15 +67,13 @@ impl Decoder for Cast {
     }
 
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
-        let text = String::from_utf8_lossy(line);
+        let text = lossy(line);
         let text = text.trim();
         if text.starts_with('[') {
-            if let Some((time, code, Value::String(data))) =
-                parse::<(f64, String, Value)>(text.as_bytes())
-            {
+            if let Some((time, code, Value::String(data))) = parse::<(f64, String, Value)>(&text) {
                 self.event(time, &code, &data, sink);
             }
-        } else if let (None, Some(head)) = (&self.head, parse::<Head>(text.as_bytes())) {
+        } else if let (None, Some(head)) = (&self.head, parse::<Head>(text)) {
             sink.put(Body::SessionStart { cwd: None, model: None });
             if let Some(text) = head.title.clone().or(head.command.clone()) {
                 sink.put(Body::Note { text });

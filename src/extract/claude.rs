@@ -5,10 +5,11 @@ mod record;
 use std::collections::HashMap;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use self::record::{Block, Detail, Head, Last, Limits, System};
+use self::record::{Block, Head, Last, Limits, System, result_text};
 use super::calls::Calls;
-use super::decoder::{Decoder, Sink, parse};
+use super::decoder::{Decoder, Sink, lossy, parse};
 use super::ending::{api_end, by_exit, judge, protocol, unknown};
 use super::fence;
 use super::scan::Scanner;
@@ -47,12 +48,12 @@ impl Decoder for Claude {
     }
 
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
-        let text = String::from_utf8_lossy(line);
+        let text = lossy(line);
         let text = text.trim();
         if text.is_empty() {
             return;
         }
-        let Some(head) = parse::<Head>(text.as_bytes()) else {
+        let Some(head) = parse::<Head>(text) else {
             if !text.starts_with('{') {
                 self.stray = Some(phrase::first_line(text));
                 sink.put(Body::Note { text: phrase::clip(text, 2000) });
@@ -93,7 +94,7 @@ impl Decoder for Claude {
 
 impl Claude {
     fn system(&mut self, text: &str, head: &Head<'_>, sink: &mut Sink<'_>) {
-        let Some(system) = parse::<System>(text.as_bytes()) else { return };
+        let Some(system) = parse::<System>(text) else { return };
         match head.subtype.as_deref() {
             Some("init") => {
                 if self.session != head.session_id {
@@ -215,12 +216,10 @@ impl Claude {
     fn user(&mut self, head: &Head<'_>, inner: bool, sink: &mut Sink<'_>) {
         let Some(spoken) = head.spoken() else { return };
         let meta = head.meta == Some(true);
-        let detail = spoken.tool_use_result;
         for block in spoken.blocks {
             match block {
-                Block::ToolResult { tool_use_id, is_error, text } => {
-                    let failed = is_error == Some(true);
-                    self.tool_result(&tool_use_id, failed, &text, detail.as_ref(), sink);
+                Block::ToolResult { tool_use_id, is_error, content } => {
+                    self.tool_result(head, &tool_use_id, is_error == Some(true), content, sink);
                 }
                 Block::Text { text } if text.starts_with("[Request interrupted by user") => {
                     self.interrupted = true;
@@ -246,10 +245,10 @@ impl Claude {
 
     fn tool_result(
         &mut self,
+        head: &Head<'_>,
         id: &str,
         failed: bool,
-        words: &str,
-        detail: Option<&Detail>,
+        content: Option<&RawValue>,
         sink: &mut Sink<'_>,
     ) {
         self.results += 1;
@@ -265,7 +264,8 @@ impl Claude {
         let Some(call) = self.calls.close(id) else { return };
         match call.name.as_str() {
             "Bash" | "PowerShell" => {
-                let code = exit_code(words, failed);
+                let words = result_text(content);
+                let code = exit_code(&words, failed);
                 // A denied command did not run.
                 if failed && code.is_none() {
                     return;
@@ -273,19 +273,20 @@ impl Claude {
                 sink.put(Body::Command {
                     command: call.object,
                     exit_code: code,
-                    duration_ms: detail.and_then(|d| d.duration_ms),
+                    duration_ms: head.detail().and_then(|d| d.duration_ms),
                 });
-                Scanner::default().whole(words, sink);
+                Scanner::default().whole(&words, sink);
             }
-            "BashOutput" | "TaskOutput" => Scanner::default().whole(words, sink),
+            "BashOutput" | "TaskOutput" => Scanner::default().whole(&result_text(content), sink),
             // what a command in the background printed, read as a file
             "Read" if is_task_output(&call.object) => {
+                let words = result_text(content);
                 let rows: Vec<&str> = words.lines().map(unnumbered).collect();
                 Scanner::default().whole(&rows.join("\n"), sink);
             }
             "Write" | "Edit" | "MultiEdit" | "NotebookEdit" if !failed => {
-                let added = detail.and_then(|d| d.kind.as_deref()) == Some("create")
-                    || words.starts_with("File created");
+                let added = head.detail().is_some_and(|d| d.kind.as_deref() == Some("create"))
+                    || result_text(content).starts_with("File created");
                 let kind = if added { "add" } else { "update" };
                 sink.put(Body::FileChange { path: call.object, kind: kind.into() });
             }
@@ -294,7 +295,7 @@ impl Claude {
     }
 
     fn limits(&mut self, text: &str, sink: &mut Sink<'_>) {
-        let Some(Limits { rate_limit_info: info }) = parse::<Limits>(text.as_bytes()) else {
+        let Some(Limits { rate_limit_info: info }) = parse::<Limits>(text) else {
             return;
         };
         if info.status == "allowed" {
@@ -331,7 +332,7 @@ impl Claude {
     }
 
     fn result(&mut self, text: &str, subtype: Option<&str>, sink: &mut Sink<'_>) {
-        let Some(last) = parse::<Last>(text.as_bytes()) else { return };
+        let Some(last) = parse::<Last>(text) else { return };
         let mut because = Vec::new();
         if let Some(tokens) = &last.usage {
             let cached = tokens.cache_read_input_tokens.unwrap_or(0);

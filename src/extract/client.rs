@@ -19,8 +19,11 @@ static FINISHED: LazyLock<Regex> = LazyLock::new(|| {
         r"^\s*[^\w\s]\s+[A-Z][\w-]*ed for (?:\d+h )?(?:\d+m )?\d+s\b|^\W*Worked for (?:\d+h )?(?:\d+m )?<?\d+s\b",
     )
 });
-static FAILED: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"^\s*(?:[⎿●⏺✗└]\s*)?API Error(?:: |\s\(|\s\d|$)|^\s*■ [A-Za-z]"));
+static FAILED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"^\s*(?:[⎿●⏺✗✕└]\s*)?(?:\[?API Error(?:: |\s\(|\s\d|$)|Invalid API key\b|Credit balance (?:is )?too low\b|OAuth token (?:has |is )?(?:expired|revoked)|Not logged in · )|^\s*■ [A-Za-z{\[]",
+    )
+});
 static INTERRUPTED: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"^\s*[⎿■└]?\s*(?:Interrupted (?:by user|·)|Conversation interrupted\b|Request interrupted by user|\[Request interrupted by user)",

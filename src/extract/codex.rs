@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::codex_old::{self, Old};
-use super::decoder::{Decoder, Sink, lenient, parse};
+use super::decoder::{Decoder, Sink, lenient, lossy, parse};
 use super::ending::{by_exit, judge, protocol};
 use super::rollout::Rollout;
 use super::scan::Scanner;
@@ -114,7 +114,7 @@ impl Decoder for Codex {
     }
 
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
-        let text = String::from_utf8_lossy(line);
+        let text = lossy(line);
         let text = text.trim();
         if text.is_empty() {
             return;
@@ -127,7 +127,7 @@ impl Decoder for Codex {
             self.old.get_or_insert_default().record(text, sink);
             return;
         }
-        let Some(record) = parse::<Record>(text.as_bytes()) else {
+        let Some(record) = parse::<Record>(text) else {
             if !text.starts_with('{') {
                 self.stray = Some(phrase::first_line(text));
                 sink.put(Body::Note { text: phrase::clip(text, 2000) });
@@ -305,7 +305,7 @@ pub(super) fn unwrap(words: &str) -> String {
     struct Outer {
         error: Failure,
     }
-    match words.trim_start().starts_with('{').then(|| parse::<Outer>(words.as_bytes())) {
+    match words.trim_start().starts_with('{').then(|| parse::<Outer>(words)) {
         Some(Some(outer)) if !outer.error.message.is_empty() => outer.error.message,
         _ => words.to_string(),
     }

@@ -40,7 +40,7 @@ pub fn is_record(text: &str) -> bool {
 
 impl Old {
     pub fn record(&mut self, text: &str, sink: &mut Sink<'_>) {
-        let Some(record) = parse::<Value>(text.as_bytes()) else { return };
+        let Some(record) = parse::<Value>(text) else { return };
         if record["msg"].is_object() {
             self.message(&record["msg"], sink);
             return;

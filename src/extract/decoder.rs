@@ -1,5 +1,7 @@
 //! What a decoder of one input format is, and where it puts its events.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use crate::event::{Body, End, Event, Evidence, Exit, Source, VERSION};
@@ -61,6 +63,10 @@ pub trait Decoder {
     fn block(&mut self, _block: &[u8], _sink: &mut Sink<'_>) -> Option<(u64, usize)> {
         None
     }
+
+    /// No more has come for a while, and `partial` is the line that lacks its newline: tells what
+    /// stands open. What is told so is not told again.
+    fn rest(&mut self, _partial: &[u8], _sink: &mut Sink<'_>) {}
 
     /// Events that only the end of the input settles.
     fn close(&mut self, _sink: &mut Sink<'_>) {}
@@ -167,10 +173,14 @@ impl<'a> Sink<'a> {
     }
 }
 
-/// JSON of this type, if the line is that.
-pub fn parse<'a, T: serde::Deserialize<'a>>(line: &'a [u8]) -> Option<T> {
-    // The whole at once is faster than each of its strings.
-    serde_json::from_str(std::str::from_utf8(line).ok()?).ok()
+/// The text of these bytes; what is no UTF-8 is replaced. `from_utf8_lossy` alone goes byte by byte.
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+/// JSON of this type, if the text is that.
+pub fn parse<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Option<T> {
+    serde_json::from_str(text).ok()
 }
 
 /// An optional field of any type: what is not a `T` is read as absent, so that one odd field

@@ -14,6 +14,7 @@ pub fn unknown(reason: &str) -> End {
         answer: None,
         note: None,
         resets: Resets::default(),
+        rule: None,
     }
 }
 

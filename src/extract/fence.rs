@@ -58,6 +58,8 @@ impl Fences {
         open.body.push_str(row.get(indent..).unwrap_or(text));
         open.body.push('\n');
         if open.body.len() > LONGEST {
+            let dropped = open.body.len() as u64;
+            sink.put_at(&open.place, Body::Truncated { dropped });
             self.open = None;
         }
         true

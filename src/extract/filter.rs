@@ -1,7 +1,9 @@
 //! Which rows of a block may matter to any rule: all that hold, begin or end with a literal of one.
 
+use std::ops::Range;
+
 use aho_corasick::{AhoCorasick, Span, packed};
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memrchr};
 
 use super::prefix;
 
@@ -102,27 +104,32 @@ impl Filter {
         hits.sort_unstable();
     }
 
-    /// Whether this row begins or ends with one, or begins with a place. `later`: whether starts
-    /// count that only mean something behind an earlier row.
+    /// Whether this row of the text begins or ends with one, or begins with a place. `later`: whether
+    /// starts count that only mean something behind an earlier row.
     #[inline]
-    pub fn edges(&self, row: &[u8], later: bool) -> bool {
-        let Some(last) = last(row) else { return false };
-        let row = &row[..=last];
-        self.ends_with(row) || self.begins(blanks(row), later)
+    pub fn edges(&self, text: &[u8], row: Range<usize>, later: bool) -> bool {
+        let Some(last) = last(&text[row.clone()]) else { return false };
+        let end = row.start + last + 1;
+        self.ends_with(&text[row.start..end], &text[..end])
+            || self.begins(&text[row.start..end], &text[row.start..], later)
     }
 
+    /// What stands before the row in the text is compared, too, and is no literal's.
     #[inline]
-    fn ends_with(&self, row: &[u8]) -> bool {
-        self.ends.has(folded_back(row), |literal| ends_with(row, literal))
+    fn ends_with(&self, row: &[u8], text: &[u8]) -> bool {
+        self.ends.has(folded_back(text), |literal| ends_with(row, literal))
     }
 
+    /// The same of what stands behind it.
     #[inline]
-    fn begins(&self, row: &[u8], later: bool) -> bool {
+    fn begins(&self, row: &[u8], text: &[u8], later: bool) -> bool {
+        let blank = row.len() - blanks(row).len();
+        let row = &row[blank..];
         match row.first() {
             Some(first) if MARK[usize::from(*first)] => {
                 self.begins_with(bare(&row[prefix::plain(row)..]), later)
             }
-            Some(_) => self.starts_with(word(row), row, later) || has_place(row),
+            Some(_) => self.starts_with(word(&text[blank..]), row, later) || has_place(row),
             None => false,
         }
     }
@@ -161,6 +168,9 @@ pub fn has_place(row: &[u8]) -> bool {
         if row.get(end + 1) == Some(&b':') {
             return is_place(row, end);
         }
+        if is_bracketed(&row[..end]) {
+            return true;
+        }
         if end > MARK_LENGTH || row[..end].is_ascii() {
             return false;
         }
@@ -171,6 +181,13 @@ pub fn has_place(row: &[u8]) -> bool {
         }
     }
     is_place(row, end)
+}
+
+/// A word like `a.pas(4,8)`, or `a.nim(2,` of one that goes on behind a blank.
+fn is_bracketed(word: &[u8]) -> bool {
+    matches!(word.last(), Some(b')' | b','))
+        && memrchr(b'(', word)
+            .is_some_and(|at| word[at + 1].is_ascii_digit() && word[..at].contains(&b'.'))
 }
 
 /// The first colon or blank.
@@ -195,8 +212,9 @@ fn zeros(word: u64) -> u64 {
 
 /// The colon, or the blank before it, at `end` stands behind a place.
 fn is_place(row: &[u8], mut end: usize) -> bool {
-    if end == 1 && row.get(2) == Some(&b'\\') {
-        let Some(next) = path_end(&row[3..]) else { return false };
+    if end == 1 && matches!(row.get(2), Some(b'\\' | b'/')) {
+        // A drive: the names of its folders may hold blanks.
+        let Some(next) = memchr(b':', &row[3..row.len().min(PLACE)]) else { return false };
         end = 3 + next;
     }
     let (path, rest) = row.split_at(end);
@@ -208,7 +226,7 @@ fn is_place(row: &[u8], mut end: usize) -> bool {
     };
     let behind = rest.strip_prefix(b" ").unwrap_or(rest);
     let severity = || {
-        let words = [&b": error "[..], b": warning ", b": fatal error "];
+        let words = [&b": error"[..], b": warning", b": fatal error ", b": Error", b": Warning"];
         (path.last() == Some(&b')') || rest.len() > behind.len())
             && words.iter().any(|word| behind.starts_with(word))
     };
@@ -508,6 +526,14 @@ mod tests {
     #[test]
     fn a_row_is_found_by_its_edges() {
         let filter = filter();
+        // in a text, at its end, and alone
+        let edges = |row: &str, later| {
+            let (long, last) = (format!("12 passed\n{row}\nx.js"), format!("x\n{row}"));
+            let all = [(&long, 10), (&last, 2), (&row.to_string(), 0)]
+                .map(|(text, at)| filter.edges(text.as_bytes(), at..at + row.len(), later));
+            assert!(all == [all[0]; 3], "{row}");
+            all[0]
+        };
         for row in [
             "FAIL",
             "  FAIL x",
@@ -526,8 +552,10 @@ mod tests {
             "C:\\a.c:3",
             "./a.sh: line 3: x",
             "Makefile:3: x",
+            "a.pas(4,8) Error: x",
+            "a.nim(2, 3) Error: x",
         ] {
-            assert!(filter.edges(row.as_bytes(), false), "{row}");
+            assert!(edges(row, false), "{row}");
         }
         for row in [
             "",
@@ -541,11 +569,13 @@ mod tests {
             "a.c: x",
             "done in x",
             "error:3",
+            "f(2) x",
+            "a.b( x",
         ] {
-            assert!(!filter.edges(row.as_bytes(), false), "{row}");
+            assert!(!edges(row, false), "{row}");
         }
-        assert!(filter.edges(b"  at x", true) && !filter.edges(b"  at x", false));
-        let row = b"job\tstep\t2024-05-01T10:00:00.0Z FAIL";
-        assert!(filter.begins_named(row, false) && !filter.edges(row, false));
+        assert!(edges("  at x", true) && !edges("  at x", false));
+        let row = "job\tstep\t2024-05-01T10:00:00.0Z FAIL";
+        assert!(filter.begins_named(row.as_bytes(), false) && !edges(row, false));
     }
 }

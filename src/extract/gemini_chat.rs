@@ -21,7 +21,7 @@ struct File<'a> {
 }
 
 pub fn session(text: &str, rows: &mut Rows<'_>, sink: &mut Sink<'_>) -> Option<End> {
-    let file: File<'_> = parse(text.as_bytes())?;
+    let file: File<'_> = parse(text)?;
     if let Some(id) = &file.id {
         sink.set_session(id);
     }
@@ -29,7 +29,7 @@ pub fn session(text: &str, rows: &mut Rows<'_>, sink: &mut Sink<'_>) -> Option<E
     let mut story = Story::new("gemini");
     for part in file.messages {
         rows.at(part, sink);
-        if let Some(message) = parse::<Value>(part.get().as_bytes()) {
+        if let Some(message) = parse::<Value>(part.get()) {
             sink.set_ts(message["timestamp"].as_str().map(str::to_string));
             say(&message, &mut story, sink);
         }
@@ -105,7 +105,7 @@ pub fn checkpoint(parts: Vec<&RawValue>, rows: &mut Rows<'_>, sink: &mut Sink<'_
     let mut args = Value::Null;
     for part in parts {
         rows.at(part, sink);
-        let Some(content) = parse::<Value>(part.get().as_bytes()) else { continue };
+        let Some(content) = parse::<Value>(part.get()) else { continue };
         let of_model = content["role"].as_str() == Some("model");
         for part in content["parts"].as_array().into_iter().flatten() {
             let (call, answer) = (&part["functionCall"], &part["functionResponse"]);
@@ -130,7 +130,7 @@ pub fn checkpoint(parts: Vec<&RawValue>, rows: &mut Rows<'_>, sink: &mut Sink<'_
 
 /// `gemini -p … --output-format json`.
 pub fn answer(text: &str, _: &mut Rows<'_>, sink: &mut Sink<'_>) -> Option<End> {
-    let file: Value = parse(text.as_bytes())?;
+    let file: Value = parse(text)?;
     if let Some(id) = file["session_id"].as_str() {
         sink.set_session(id);
     }

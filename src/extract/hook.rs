@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::claude::exit_code;
-use super::decoder::{Decoder, JSON_CAP, Sink, loose, parse};
+use super::decoder::{Decoder, JSON_CAP, Sink, loose, lossy, parse};
 use super::ending::{judge, protocol};
 use super::scan::Scanner;
 use super::{fence, limit, phrase};
@@ -96,7 +96,7 @@ impl Decoder for Hook {
             if self.closes(*byte) {
                 self.held.extend_from_slice(&line[..=i]);
                 let object = std::mem::take(&mut self.held);
-                call(&String::from_utf8_lossy(&object), sink);
+                call(&lossy(&object), sink);
                 *self = Hook::default();
                 // What follows an object on its line is not read.
                 return;
@@ -137,7 +137,7 @@ impl Hook {
 }
 
 fn call(text: &str, sink: &mut Sink<'_>) {
-    let Some(call) = parse::<Call>(text.as_bytes()) else {
+    let Some(call) = parse::<Call>(text) else {
         sink.put(Body::Note { text: "a hook's record that cannot be read".into() });
         return;
     };

@@ -11,7 +11,7 @@ use crate::event::Resets;
 
 static LIMIT: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)\b(?:usage|rate|session|weekly|daily|monthly|hourly|opus|\d+-hour|request)[ _-]limits?\b|\b(?:hit|reached|exceeded|over|at|met) (?:your|the|its|my) limits?\b|\byour limit (?:will reset|resets|is reached|has been reached)\b|\blimit reached\b|\brate[- ]limited\b|\brate_limit_error\b|\b(?:current|usage|your|api|daily|insufficient)[ _]quota\b|\b429\b|\btoo many requests\b|\b(?:usage|rate)_limit_(?:reached|exceeded)\b|\bresource_exhausted\b|\bquota (?:exceeded|will reset)\b|\bexceeded (?:your|the) (?:\w+ )?quota\b|\bout of (?:extra )?(?:usage|credits)\b",
+        r"(?i)\b(?:usage|rate|session|weekly|daily|monthly|hourly|opus|\d+-hour|request)[ _-]limits?\b|\b(?:hit|reached|exceeded|over|at|met) (?:your|the|its|my) limits?\b|\byour limit (?:will reset|resets|is reached|has been reached)\b|\blimit reached\b|\brate[- ]limited\b|\brate_limit_error\b|\b(?:current|usage|your|api|daily|insufficient)[ _]quota\b|\b(?:error|status|code|http|got|received|returned)\b\W{0,3}(?:code\W{0,2}|an? )?429\b|\b429\b\W{0,3}(?:\{|too\b|rate|resource|quota|error)|\(429\)|\btoo many requests\b|\b(?:usage|rate)_limit_(?:reached|exceeded)\b|\bresource_exhausted\b|\bquota (?:exceeded|will reset)\b|\bexceeded (?:your|the) (?:\w+ )?quota\b|\bout of (?:extra )?(?:usage|credits)\b",
     )
 });
 /// Words that speak of a limit which was not met, as a client's foot and its `/status` do.
@@ -55,7 +55,23 @@ static HTTP: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// Speaks of a limit that was met.
 pub fn is_limit(text: &str) -> bool {
-    LIMIT.is_match(text) && (!NEAR.is_match(text) || LIMIT.is_match(&NEAR.replace_all(text, "")))
+    is_met(text) && (!NEAR.is_match(text) || is_met(&NEAR.replace_all(text, "")))
+}
+
+/// Its words stand there, and are not quoted from elsewhere.
+fn is_met(text: &str) -> bool {
+    LIMIT.find_iter(text).any(|found| {
+        let quoted = text[..found.start()].strip_suffix(['"', '\'', '`', '“', '‘']);
+        // In JSON a key or a comma stands before the quote.
+        quoted.is_none_or(|before| {
+            !before.ends_with([' ', '(']) || before.trim_end().ends_with([':', ',', '[', '{'])
+        })
+    })
+}
+
+/// Speaks of a limit that may be met yet.
+pub fn is_near(text: &str) -> bool {
+    NEAR.is_match(text)
 }
 
 /// Says when it ends.
@@ -239,7 +255,11 @@ mod tests {
         assert!(is_limit("{\"type\":\"usage_limit_reached\"}"));
         assert!(is_limit("429 RESOURCE_EXHAUSTED"));
         assert!(is_limit("You have reached your limit."));
+        assert!(is_limit("{\"type\": \"rate_limit_error\"}"));
+        assert!(is_limit("unexpected status 429"));
         assert!(!is_limit("the line limit of 80 columns"));
+        assert!(!is_limit("when \"usage limit reached\" appears, it says so"));
+        assert!(!is_limit("GET /x 429 12ms"));
         assert!(!is_limit("context window exceeded; see your limits page"));
         assert!(has_reset("{\"resets_at\":1750000000}") && has_reset("resetsAt: 5"));
     }

@@ -36,6 +36,11 @@ impl Lines {
         self.held.is_empty() && self.dropped == 0
     }
 
+    /// The line that lacks its newline, as far as it came.
+    pub fn partial(&self) -> &[u8] {
+        &self.held
+    }
+
     /// The number and the offset of the line that begins now.
     pub fn next(&self) -> (u64, u64) {
         (self.number + 1, self.offset)

@@ -1,7 +1,7 @@
 //! Transcripts in Markdown: SpecStory, the exports of OpenCode, Cursor and Copilot, and others that
 //! put the speaker's name into a heading or a bold line of its own.
 
-use super::decoder::{Decoder, Place, Sink, TEXT_CAP};
+use super::decoder::{Decoder, Place, Sink, TEXT_CAP, lossy};
 use super::ending::{protocol, unknown};
 use super::fence::Fences;
 use super::{limit, phrase};
@@ -52,6 +52,18 @@ pub fn role(row: &str) -> Option<Role> {
     }
 }
 
+/// Whether a transcript may begin with this row: not every heading that names an agent is one.
+pub fn is_start(row: &str) -> bool {
+    let row = row.trim();
+    let named = match role(row) {
+        Some(Role::User) => true,
+        Some(Role::Assistant) => row.to_lowercase().contains("assistant"),
+        _ => false,
+    };
+    // `# user: alice` is a comment of many a file.
+    named && (row.starts_with("##") || row.starts_with(['_', '*']) || !row.contains(':'))
+}
+
 impl Decoder for Markdown {
     fn name(&self) -> &'static str {
         "markdown"
@@ -62,7 +74,7 @@ impl Decoder for Markdown {
     }
 
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
-        let text = String::from_utf8_lossy(line);
+        let text = lossy(line);
         let row = text.trim_end();
         let shown = self.fences.row(row, sink);
         if !shown && let Some(role) = role(row) {
@@ -172,7 +184,20 @@ fn is_trouble(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Role, role};
+    use super::{Role, is_start, role};
+
+    #[test]
+    fn a_transcript_begins_with_its_first_speaker() {
+        for row in ["## User", "_**User (2025-07-01 10:00Z)**_", "**Human:** do it", "# Assistant"]
+        {
+            assert!(is_start(row), "{row}");
+        }
+        for row in
+            ["# Claude Code", "# Agent: rules", "**Copilot** finished", "# user: alice", "## Tools"]
+        {
+            assert!(!is_start(row), "{row}");
+        }
+    }
 
     #[test]
     fn a_heading_names_the_speaker() {

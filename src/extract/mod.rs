@@ -41,6 +41,7 @@ mod text;
 mod tty;
 mod walk;
 mod whole;
+mod wide;
 
 use std::str::FromStr;
 
@@ -52,6 +53,7 @@ use line::Lines;
 pub use rules::extend;
 use script::Script;
 use tty::Tty;
+use wide::Wide;
 
 /// How the input is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +176,7 @@ impl Input {
 
 /// Reads one stream. Its events do not depend on how the stream is cut into pieces.
 pub struct Extractor {
+    wide: Wide,
     input: Input,
     seq: u64,
     place: Place,
@@ -182,7 +185,7 @@ pub struct Extractor {
 impl Extractor {
     pub fn new(format: Format) -> Extractor {
         let input = format.input();
-        Extractor { seq: 0, place: Place::start(input.name()), input }
+        Extractor { wide: Wide::default(), seq: 0, place: Place::start(input.name()), input }
     }
 
     /// Feeds bytes; what they make whole becomes events.
@@ -192,7 +195,12 @@ impl Extractor {
 
     /// Like `push`: each event is handed on at once, as a line may make any number of them.
     pub fn push_to(&mut self, bytes: &[u8], out: &mut dyn FnMut(Event)) {
-        let Extractor { input, seq, place } = self;
+        let bytes = self.wide.read(bytes);
+        self.take(&bytes, out);
+    }
+
+    fn take(&mut self, bytes: &[u8], out: &mut dyn FnMut(Event)) {
+        let Extractor { input, seq, place, .. } = self;
         match input {
             Input::Unread(held) => {
                 held.extend_from_slice(bytes);
@@ -211,6 +219,24 @@ impl Extractor {
         }
     }
 
+    /// To be called where the input rests: tells a prompt or a limit that stands open, once, as an
+    /// event that the end of the input would have told.
+    pub fn rest(&mut self, out: &mut dyn FnMut(Event)) {
+        let Extractor { input, seq, place, .. } = self;
+        if let Input::Lines(lines, _) = input {
+            let at = if lines.is_between() { lines.last() } else { lines.next() };
+            (place.line, place.offset) = at;
+        }
+        let mut sink = Sink::new(out, seq, place);
+        sink.set_ts(None);
+        match input {
+            Input::Unread(_) => {}
+            Input::Lines(lines, decoder) => decoder.rest(lines.partial(), &mut sink),
+            Input::Tty(tty) => tty.rest(&mut sink),
+            Input::Script(script) => script.rest(&mut sink),
+        }
+    }
+
     /// From here on events name the rule that made them.
     pub fn explain(&mut self) {
         self.place.explain = true;
@@ -223,10 +249,12 @@ impl Extractor {
     }
 
     pub fn finish_to(mut self, exit: Option<Exit>, out: &mut dyn FnMut(Event)) {
+        let rest = self.wide.finish();
+        self.take(&rest, out);
         if matches!(self.input, Input::Unread(_)) {
             self.decide(whole_auto(), out);
         }
-        let Extractor { mut input, mut seq, mut place } = self;
+        let Extractor { mut input, mut seq, mut place, .. } = self;
         if let Input::Lines(lines, _) = &input {
             (place.line, place.offset) = lines.last();
         }
@@ -254,6 +282,7 @@ impl Extractor {
             }
         };
         if let Some(end) = end {
+            sink.set_rule(end.rule);
             sink.put(Body::task(end));
         }
     }
@@ -261,7 +290,7 @@ impl Extractor {
     fn decide(&mut self, next: Input, out: &mut dyn FnMut(Event)) {
         self.place.format = next.name();
         if let Input::Unread(held) = std::mem::replace(&mut self.input, next) {
-            self.push_to(&held, out);
+            self.take(&held, out);
         }
     }
 }

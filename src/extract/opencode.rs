@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::decoder::{Decoder, Sink, lenient, parse};
+use super::decoder::{Decoder, Sink, lenient, lossy, parse};
 use super::ending::{by_exit, judge, protocol};
 use super::scan::Scanner;
 use super::{fence, limit, phrase};
@@ -139,12 +139,12 @@ impl Decoder for Opencode {
     }
 
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
-        let text = String::from_utf8_lossy(line);
+        let text = lossy(line);
         let text = text.trim();
         if text.is_empty() {
             return;
         }
-        let Some(record) = parse::<Record>(text.as_bytes()) else {
+        let Some(record) = parse::<Record>(text) else {
             if !text.starts_with('{') {
                 self.stray = Some(phrase::first_line(text));
                 sink.put(Body::Note { text: phrase::clip(text, 2000) });

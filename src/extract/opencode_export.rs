@@ -36,7 +36,7 @@ struct Message {
 }
 
 pub fn read(text: &str, rows: &mut Rows<'_>, sink: &mut Sink<'_>) -> Option<End> {
-    let file: File<'_> = parse(text.as_bytes())?;
+    let file: File<'_> = parse(text)?;
     let info = file.info?;
     if let Some(id) = &info.id {
         sink.set_session(id);
@@ -45,7 +45,7 @@ pub fn read(text: &str, rows: &mut Rows<'_>, sink: &mut Sink<'_>) -> Option<End>
     let mut story = Story::new("opencode");
     for part in file.messages {
         rows.at(part, sink);
-        if let Some(message) = parse::<Message>(part.get().as_bytes()) {
+        if let Some(message) = parse::<Message>(part.get()) {
             let at = message.info["time"]["created"].as_i64();
             let at = at.and_then(|ms| Timestamp::from_millisecond(ms).ok());
             sink.set_ts(at.map(|t| t.to_string()));

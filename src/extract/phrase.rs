@@ -16,6 +16,12 @@ static APPROVAL: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:needs?|requires?|requiring|awaiting|waiting (?:for|on)|pending|without) (?:your |the |user |an? )?(?:approval|permissions?|confirmation|authori[sz]ation)|\bplease (?:approve|allow|grant|confirm|run)|\b(?:approve|grant|allow) (?:me|these|this|the|it|access|permission)|\b(?:haven['’]t|have not) granted|\b(?:once|if|when) you(?:['’]ve)? (?:approve|grant|allow)|\bpermission to (?:run|use|write|edit|execute)",
     )
 });
+/// Asks for what the work cannot begin without.
+static REQUEST: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"(?i)^\W*(?:so |then |but )?please (?:provide|share|add|paste|attach|upload|send|specify|clarify|choose|tell me|describe)\b",
+    )
+});
 static OFFER: LazyLock<Regex> = LazyLock::new(|| {
     regex(
         r"(?i)\b(?:would you like|do you want|want|shall I|should I)(?: me)? (?:to )?(?:also|next|further|go (?:on|ahead) (?:and|with)? ?(?:also)?)|\b(?:would you like|want) me to|\banything else\b|\blet me know\b",
@@ -32,13 +38,12 @@ pub fn asks_approval(text: &str) -> bool {
     APPROVAL.is_match(text)
 }
 
-/// The question that a text ends with.
+/// The question, or the request, that a text ends with.
 pub fn question(text: &str) -> Option<String> {
     let text = text.trim_end().trim_end_matches(['*', '_', '`', ')']);
-    if !text.ends_with('?') {
-        return None;
-    }
-    Some(clip(sentence(text, text.len() - 1), 300))
+    let (at, last) = text.char_indices().next_back()?;
+    let words = sentence(text, at);
+    (last == '?' || REQUEST.is_match(words)).then(|| clip(words, 300))
 }
 
 /// A question that only offers more work.
@@ -92,5 +97,7 @@ mod tests {
         assert!(!is_offer(&asked.expect("a question")));
         assert!(is_offer(&question("Done. Would you like me to add tests?").expect("a question")));
         assert_eq!(question("Is it? Yes."), None);
+        assert!(question("I see no file. Please provide the contents of `a.py`.").is_some());
+        assert_eq!(question("If you want more, please provide it."), None);
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::calls::Calls;
 use super::codex::unwrap;
-use super::decoder::{Decoder, Sink, lenient, parse};
+use super::decoder::{Decoder, Sink, lenient, lossy, parse};
 use super::ending::by_exit;
 use super::phrase;
 use super::story::{self, Story};
@@ -50,12 +50,12 @@ impl Decoder for Pi {
     }
 
     fn line(&mut self, line: &[u8], sink: &mut Sink<'_>) {
-        let text = String::from_utf8_lossy(line);
+        let text = lossy(line);
         let text = text.trim();
         if text.is_empty() {
             return;
         }
-        let Some(record) = parse::<Record>(text.as_bytes()) else {
+        let Some(record) = parse::<Record>(text) else {
             if !text.starts_with('{') {
                 self.stray = Some(phrase::first_line(text));
                 sink.put(Body::Note { text: phrase::clip(text, 2000) });

@@ -10,6 +10,14 @@ pub fn strip(row: &str) -> &str {
     row.get(length(row.as_bytes())..).unwrap_or(row)
 }
 
+/// The instant among them, if it names its zone.
+pub fn instant(row: &str) -> Option<String> {
+    let prefix = &row.as_bytes()[..length(row.as_bytes())];
+    let from = prefix.windows(3).position(|w| w.starts_with(b"20") && w[2].is_ascii_digit())?;
+    let stamp = row.get(from..from + stamp(&row.as_bytes()[from..]))?;
+    stamp.parse::<jiff::Timestamp>().ok().map(|at| at.to_string())
+}
+
 /// Their length in bytes.
 pub fn length(row: &[u8]) -> usize {
     let named = named(row);
@@ -37,6 +45,9 @@ fn one(row: &[u8]) -> usize {
         },
         b' ' => level(row),
         b'[' if row.starts_with(b"[INFO] ") => 7,
+        b'[' if row.get(1).is_some_and(|c| *c == b' ' || c.is_ascii_digit()) => {
+            bracketed(row).max(elapsed(row))
+        }
         b'[' => bracketed(row),
         b'#' => buildkit(row),
         0xef if row.starts_with("\u{feff}".as_bytes()) => 3,
@@ -89,6 +100,19 @@ fn stamp(row: &[u8]) -> usize {
         && matches!(row[10], b'T' | b' ')
         && [0, 9, 11, 18].iter().all(|i| row[*i].is_ascii_digit());
     if fits { zone(row, fraction(row, 19)) } else { 0 }
+}
+
+/// `[  213s] `, `[    1.204871] `: the seconds since a build or a kernel began.
+fn elapsed(row: &[u8]) -> usize {
+    let blanks = run(&row[1..], |c| c == b' ');
+    let digits = run(&row[1 + blanks..], |c| c.is_ascii_digit());
+    let at = 1 + blanks + digits;
+    let end = match row.get(at) {
+        Some(b's') => at + 1,
+        Some(b'.') if fraction(row, at) == at + 7 => at + 7,
+        _ => return 0,
+    };
+    if digits > 0 && row.get(end) == Some(&b']') { spaced(row, end + 1) } else { 0 }
 }
 
 /// `10:00:00.123`
@@ -156,7 +180,20 @@ fn shape(row: &[u8], shape: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::strip;
+    use super::{instant, strip};
+
+    #[test]
+    fn an_instant_is_told_where_it_names_its_zone() {
+        for (row, at) in [
+            ("2023-09-21T17:21:52.3063493Z x", Some("2023-09-21T17:21:52.3063493Z")),
+            ("build\ttest\t\u{feff}2023-09-21T17:21:52Z x", Some("2023-09-21T17:21:52Z")),
+            ("[task 2024-05-01T10:00:00.000+02:00] x", Some("2024-05-01T08:00:00Z")),
+            ("2024-05-01 10:00:00,123 x", None),
+            ("made at 2023-09-21T17:21:52Z", None),
+        ] {
+            assert_eq!(instant(row).as_deref(), at, "{row}");
+        }
+    }
 
     #[test]
     fn a_prefix_is_no_part_of_the_row() {
@@ -173,6 +210,10 @@ mod tests {
             ("10:00:00  x", " x"),
             ("#12 0.345 E: x", "E: x"),
             ("[INFO] x", "x"),
+            ("[  213s] a.c:3: error: x", "a.c:3: error: x"),
+            ("[    1.204871] reboot: x", "reboot: x"),
+            ("[1.5] x", "[1.5] x"),
+            ("[ 42 ] x", "[ 42 ] x"),
             ("2023-09-21 was a day", "2023-09-21 was a day"),
             ("10:00:00.x", "10:00:00.x"),
             ("# 12 tests", "# 12 tests"),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memrchr};
 
+use super::decoder::lossy;
 use super::plain::ROW;
 
 /// A shell's own mark in the stream (OSC 133).
@@ -41,18 +42,13 @@ pub fn look(line: &[u8]) -> Look<'_> {
         return Look::Row(lossy(line));
     }
     if memchr(0x1b, line).is_some() {
-        return Look::Rows(render(&String::from_utf8_lossy(line)));
+        return Look::Rows(render(&lossy(line)));
     }
     let mut rows: Vec<String> = line.splitn(ROWS, |c| *c == ROW).map(seen).collect();
     match rows.len() {
         1 => Look::Row(Cow::Owned(rows.remove(0))),
         _ => Look::Rows(Rendered { rows, marks: Vec::new() }),
     }
-}
-
-/// `from_utf8_lossy`, which goes byte by byte, is asked only where it must.
-fn lossy(line: &[u8]) -> Cow<'_, str> {
-    std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed)
 }
 
 /// A row without escapes: what stands after its last carriage return, but for those at its end.

@@ -38,7 +38,7 @@ impl Rollout {
     }
 
     pub fn record(&mut self, text: &str, sink: &mut Sink<'_>) {
-        let Some(record) = parse::<Record>(text.as_bytes()) else { return };
+        let Some(record) = parse::<Record>(text) else { return };
         sink.set_ts(record.timestamp);
         let payload = &record.payload;
         let field = |key: &str| payload[key].as_str().unwrap_or_default().to_string();

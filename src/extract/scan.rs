@@ -23,6 +23,8 @@ pub struct Claim {
     pub reason: String,
     pub confidence: f64,
     pub because: Vec<u64>,
+    /// The rule that says so, where it is to be told.
+    pub rule: Option<&'static str>,
 }
 
 /// Reads the rows of one output in their order.
@@ -40,6 +42,8 @@ pub struct Scanner {
     pub verdict: Option<Claim>,
     /// How many verdicts there were.
     pub verdicts: u64,
+    /// The last row of a test summary.
+    pub summary: u64,
     /// What the CI job itself said; nothing but another such line overrides it.
     pub job: Option<Claim>,
     /// Errors with a place, and the like.
@@ -68,6 +72,7 @@ impl Scanner {
             spoke: None,
             verdict: None,
             verdicts: 0,
+            summary: 0,
             job: None,
             pattern: None,
             blamed: VecDeque::new(),
@@ -81,6 +86,15 @@ impl Scanner {
     /// The source that a compiler shows, underlined, may stand here.
     pub fn shows_source(&self, number: u64) -> bool {
         self.spoke.is_some_and(|row| number.saturating_sub(row) <= 5)
+    }
+
+    /// Whether a row is a CI system's last word of a job.
+    pub fn ends_job(&mut self, row: &str) -> bool {
+        self.rules.candidates(row.as_bytes(), false, &mut self.found);
+        let rules = self.found.iter().map(|i| &self.rules.rules[usize::from(*i)]);
+        let mut jobs =
+            rules.filter(|rule| rule.weight == Weight::Job && rule.kind == Kind::Verdict);
+        jobs.any(|rule| rule.captures(row).is_some())
     }
 
     /// Which rows are to be shown from the one of this number on.
@@ -139,6 +153,7 @@ impl Scanner {
         match rule.kind {
             Kind::Tests => {
                 let Some(claim) = self.suites.take(rule, c, row, sink) else { return false };
+                self.summary = number;
                 if let Some(claim) = claim {
                     self.decide(claim);
                 }
@@ -155,7 +170,7 @@ impl Scanner {
                 };
                 self.spoke = Some(number);
                 if let Some(seq) = told {
-                    self.blame(seq);
+                    self.blame(seq, sink);
                 }
             }
         }
@@ -181,6 +196,7 @@ impl Scanner {
             reason: clip(row.trim(), 200),
             confidence,
             because: if good { Vec::new() } else { self.blamed.iter().copied().collect() },
+            rule: sink.place().rule,
         };
         match rule.weight {
             Weight::Job => {
@@ -188,6 +204,7 @@ impl Scanner {
                 if good {
                     self.blamed.clear();
                 }
+                self.verdicts += 1;
             }
             Weight::Build => self.decide(claim(0.6)),
             Weight::Phrase => self.pattern = Some(claim(0.4)),
@@ -195,13 +212,14 @@ impl Scanner {
     }
 
     /// An error with its place is a claim as long as nothing else is said.
-    fn blame(&mut self, seq: u64) {
+    fn blame(&mut self, seq: u64, sink: &Sink<'_>) {
         self.rest_on(seq);
         self.pattern = Some(Claim {
             outcome: Outcome::Failed,
             reason: "an error with its place is the last thing of note".into(),
             confidence: 0.5,
             because: self.blamed.iter().copied().collect(),
+            rule: sink.place().rule,
         });
     }
 
@@ -250,7 +268,7 @@ impl Scanner {
     pub fn flush(&mut self, sink: &mut Sink<'_>) {
         self.flush_suites(sink);
         if let Some(seq) = self.diagnostics.flush(sink) {
-            self.blame(seq);
+            self.blame(seq, sink);
         }
     }
 

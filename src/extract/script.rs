@@ -3,7 +3,7 @@
 //! util-linux writes `Script started on … [COMMAND="…" …]` and `Script done on …
 //! [COMMAND_EXIT_CODE="1"]`, BSD `Command exit status: 1` before the latter.
 
-use super::decoder::Sink;
+use super::decoder::{Sink, lossy};
 use super::tty::Tty;
 use crate::event::{Body, End, Exit};
 
@@ -81,7 +81,7 @@ impl Script {
 
     /// A line that script wrote.
     fn own(&mut self, line: &[u8], sink: &mut Sink<'_>) {
-        let text = String::from_utf8_lossy(line);
+        let text = lossy(line);
         let text = text.trim();
         let value = |key: &str| {
             let rest = &text[text.find(key)? + key.len()..];
@@ -101,6 +101,10 @@ impl Script {
             sink.set_place(self.line, self.offset - line.len() as u64 - 1);
             sink.put(Body::SessionEnd { reason: Some(format!("exit status {code}")) });
         }
+    }
+
+    pub fn rest(&mut self, sink: &mut Sink<'_>) {
+        self.tty.rest(sink);
     }
 
     pub fn close(&mut self, sink: &mut Sink<'_>) {

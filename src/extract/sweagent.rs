@@ -60,14 +60,14 @@ struct Step {
 }
 
 pub fn read(text: &str, rows: &mut Rows<'_>, sink: &mut Sink<'_>) -> Option<End> {
-    let file: File<'_> = parse(text.as_bytes())?;
+    let file: File<'_> = parse(text)?;
     let info = file.info.unwrap_or_default();
     let model = info.config.as_ref().and_then(|c| c["model"]["model_name"].as_str());
     sink.put(Body::SessionStart { cwd: None, model: model.map(str::to_string) });
     let mut story = Story::new("sweagent");
     for part in file.trajectory.iter().flatten() {
         rows.at(part, sink);
-        if let Some(step) = parse::<Step>(part.get().as_bytes()) {
+        if let Some(step) = parse::<Step>(part.get()) {
             take(step, &mut story, sink);
         }
     }
@@ -75,7 +75,7 @@ pub fn read(text: &str, rows: &mut Rows<'_>, sink: &mut Sink<'_>) -> Option<End>
         let mut commands = Vec::new();
         for part in file.messages.iter().flatten() {
             rows.at(part, sink);
-            if let Some(message) = parse::<Value>(part.get().as_bytes()) {
+            if let Some(message) = parse::<Value>(part.get()) {
                 turn(&message, &mut commands, &mut story, sink);
             }
         }

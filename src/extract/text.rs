@@ -8,7 +8,7 @@ use super::client::{self, Rest};
 use super::decoder::{Decoder, Sink, TEXT_CAP};
 use super::ending::{failed_exit, unknown};
 use super::fence::Fences;
-use super::prefix::strip;
+use super::prefix::{instant, strip};
 use super::prompt::{self, Prompt};
 use super::render::{Look, Mark, Rendered, look, unframe};
 use super::rules::{Rules, regex};
@@ -30,7 +30,7 @@ pub struct Text {
     shell: Option<(i64, u64)>,
     input: Option<String>,
     started: bool,
-    /// Settled by `close`.
+    /// What stood open when the input rested last, and the `seq` of its event.
     prompt: Option<(String, u64)>,
     limited: Option<(Resets, u64, String)>,
 }
@@ -38,12 +38,12 @@ pub struct Text {
 static WORKING: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\besc to (?:interrupt|cancel)\b"));
 static TROUBLE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)^\W{0,3}(?:\S{1,60}: ){0,3}(?:error|fatal|fatal error|panic|critical|exception|[\w.]+(?:Error|Exception))\b(?:\[\w+\])?:\s|\bcommand not found\s*$|\bNo such file or directory\s*$|\bPermission denied\b.{0,20}$|\bNo space left on device\s*$|\bnot found\s*$|: No module named \S+$|\bLinter failed\b|^ERROR\b|\b(?:build|tests?|job|task|command|lint) failed\b",
+        r"(?i)^\W{0,3}(?:\S{1,60}: ){0,3}(?:error|fatal|fatal error|panic|critical|exception|[\w.]+(?:Error|Exception))\b(?:\[\w+\])?:\s|\bcommand not found\s*$|\bNo such file or directory\s*$|\bPermission denied\b.{0,20}$|\bNo space left on device\s*$|\bnot found\s*$|: No module named \S+$|\bLinter failed\b|^ERROR\b|^\[(?:error|fatal|critical)\]|(?:[:\]] |\.\.\. ?)(?-i:FAILED|FAIL)\W{0,3}$|: contract violation$|^\s*context\.\.\.:$|: Prelude\.\w+: |^CallStack \(from HasCallStack\)|\bConnection (?:refused|timed out|reset by peer)\b|\b(?:connection to .{1,200} was|connection) refused\b|\bCould not resolve host(?:name)?\b|\bError response from daemon: |^E: \S|: invalid version: |^toomanyrequests: |^The job (?:has been|exceeded .{1,60} and has been) terminated\b|^(?:an )?(?:unexpected|unhandled|internal) (?:error|exception)\b|\b(?:build|tests?|job|task|command|lint) failed\b",
     )
 });
 static DONE: LazyLock<Regex> = LazyLock::new(|| {
     regex(
-        r"(?i)^\W*(?:all )?(?:done|finished|completed|task complete(?:d)?|success)\b[.!:]?|\b(?:completed|passed|finished|built|created|installed|updated) successfully\b|\bsuccessfully (?:completed|passed|finished|built|created|installed|updated)\b|\ball (?:focused |the )?tests? (?:pass|passed)\b",
+        r"(?i)^\W*(?:all )?(?:done|finished|completed|task complete(?:d)?|success)\b[.!:]?|\b(?:completed|passed|finished|built|created|installed|updated) successfully\b|\bsuccessfully (?:completed|passed|finished|built|created|installed|updated)\b|\ball (?:focused |the )?tests? (?:pass|passed)\b|^Complete!$|^Processing triggers for \S+ \(|^Setting up \S+ \(.{1,80}\) \.\.\.$|^Output written on \S+ \(\d+ pages?\b|(?:[:\]] |\.\.\. ?)(?-i:SUCCESS|PASS|PASSED)\W{0,3}$|^make(?:\[1\])?: (?:Leaving directory|Nothing to be done|'.*' is up to date)",
     )
 });
 
@@ -64,28 +64,25 @@ impl Decoder for Text {
         Some((self.read(block, sink), block.len()))
     }
 
+    fn rest(&mut self, partial: &[u8], sink: &mut Sink<'_>) {
+        self.tail.settle();
+        let mut rows: Vec<String> = self.tail.rows().cloned().collect();
+        if let Look::Row(row) = look(partial) {
+            rows.push(trim(&row).to_string());
+        }
+        self.ask(&rows, sink);
+    }
+
     fn close(&mut self, sink: &mut Sink<'_>) {
         self.fences.close(sink);
         self.tail.settle();
         let before = self.scanner.verdicts;
         self.scanner.flush(sink);
         if self.scanner.verdicts != before {
-            self.tail.set_verdict(self.number);
+            self.tail.set_verdict(self.scanner.summary);
         }
-        let rows: Vec<&String> = self.tail.rows().collect();
-        if let Some(asked) = prompt::live(&rows) {
-            let text = asked.text().to_string();
-            let seq = sink.put(match asked {
-                Prompt::Permission(text) => Body::PermissionRequest { text, tool: None },
-                Prompt::Question(text) => Body::Question { text },
-            });
-            self.prompt = Some((text, seq));
-        } else if let Some(text) = self.tail_limit() {
-            let resets = limit::resets(&text);
-            let event = Body::RateLimit { text: text.clone(), resets: resets.clone() };
-            let seq = sink.put(event);
-            self.limited = Some((resets, seq, text));
-        }
+        let rows: Vec<String> = self.tail.rows().cloned().collect();
+        self.ask(&rows, sink);
     }
 
     fn end(&self, exit: Option<Exit>) -> Option<End> {
@@ -117,6 +114,33 @@ impl Text {
         }
     }
 
+    /// The last rows of what rests or has ended: a prompt that nobody answered, or a limit. Each is
+    /// told once.
+    pub fn ask(&mut self, rows: &[String], sink: &mut Sink<'_>) {
+        let rows: Vec<&String> = rows.iter().filter(|row| !row.trim().is_empty()).collect();
+        let (earlier, limited) = (self.prompt.take(), self.limited.take());
+        if self.shell.is_some() {
+            // The command is over: nobody waits.
+        } else if let Some(asked) = prompt::live(&rows) {
+            let text = asked.text().to_string();
+            let told = earlier.filter(|(told, _)| *told == text).map(|(_, seq)| seq);
+            let seq = told.unwrap_or_else(|| {
+                sink.put(match asked {
+                    Prompt::Permission(text) => Body::PermissionRequest { text, tool: None },
+                    Prompt::Question(text) => Body::Question { text },
+                })
+            });
+            self.prompt = Some((text, seq));
+        } else if let Some(text) = self.tail_limit() {
+            let resets = limit::resets(&text);
+            let told = limited.filter(|(_, _, told)| *told == text).map(|(_, seq, _)| seq);
+            let seq = told.unwrap_or_else(|| {
+                sink.put(Body::RateLimit { text: text.clone(), resets: resets.clone() })
+            });
+            self.limited = Some((resets, seq, text));
+        }
+    }
+
     /// Reads lines and answers with their number.
     fn read(&mut self, block: &[u8], sink: &mut Sink<'_>) -> u64 {
         let (first, offset) = sink.at();
@@ -141,9 +165,13 @@ impl Text {
 
     fn show(&mut self, number: u64, line: &[u8], sink: &mut Sink<'_>) {
         let Rendered { rows, marks } = match look(line) {
-            Look::Row(row) => return self.log_row(number, &row, sink),
+            Look::Row(row) => {
+                sink.set_ts(instant(&row));
+                return self.log_row(number, &row, sink);
+            }
             Look::Rows(rendered) => rendered,
         };
+        sink.set_ts(rows.first().and_then(|row| instant(row)));
         let mut marks = marks.into_iter().peekable();
         for (i, row) in rows.iter().enumerate() {
             while let Some((_, mark)) = marks.next_if(|(at, _)| *at <= i) {
@@ -158,6 +186,10 @@ impl Text {
         let underline = row.trim_start().starts_with('~')
             && !self.fences.is_open()
             && self.scanner.shows_source(number);
+        // What a CI system says of the job stands in no block: a fence was left open.
+        if self.fences.is_open() && self.scanner.ends_job(row) {
+            self.fences.close(sink);
+        }
         let fenced = !underline && self.fences.row(row, sink);
         self.scan(number, row, fenced, sink);
     }
@@ -247,6 +279,7 @@ impl Text {
             end.reason = Some(text.clone());
         } else if let Some(claim) = self.claim().filter(|c| c.outcome == Outcome::Failed) {
             end.because = claim.because;
+            end.rule = claim.rule;
             end.reason = end.reason.map(|reason| format!("{reason}: {}", claim.reason));
         }
         end
@@ -254,18 +287,18 @@ impl Text {
 
     /// Without the process's exit: what the text itself says of its end.
     fn said(&self) -> End {
+        if let Some((code, seq)) = self.shell {
+            let outcome = if code == 0 { Outcome::Complete } else { Outcome::Failed };
+            let reason = format!("exit code {code}");
+            let end = pattern(outcome, 1.0, reason, vec![seq]);
+            return End { evidence: Evidence::Exit, ..end };
+        }
         if let Some((text, seq)) = &self.prompt {
             return pattern(Outcome::Waiting, 0.7, text.clone(), vec![*seq]);
         }
         if let Some((resets, seq, text)) = &self.limited {
             let end = pattern(Outcome::RateLimited, 0.6, text.clone(), vec![*seq]);
             return End { resets: resets.clone(), ..end };
-        }
-        if let Some((code, seq)) = self.shell {
-            let outcome = if code == 0 { Outcome::Complete } else { Outcome::Failed };
-            let reason = format!("exit code {code}");
-            let end = pattern(outcome, 1.0, reason, vec![seq]);
-            return End { evidence: Evidence::Exit, ..end };
         }
         if self.tail.rows().rev().take(8).any(|row| WORKING.is_match(row)) {
             return unknown("still at work when the input ended");
@@ -287,10 +320,12 @@ impl Text {
                 claim.reason.clone(),
                 claim.because.clone(),
             );
-            return End { evidence: Evidence::Summary, ..end };
+            return End { evidence: Evidence::Summary, rule: claim.rule, ..end };
         }
         match self.claim() {
-            Some(c) => pattern(c.outcome, c.confidence, c.reason, c.because),
+            Some(c) => {
+                End { rule: c.rule, ..pattern(c.outcome, c.confidence, c.reason, c.because) }
+            }
             None => unknown("nothing in the text says how it ended"),
         }
     }
@@ -329,6 +364,7 @@ impl Text {
             reason,
             confidence,
             because: Vec::new(),
+            rule: None,
         };
         if let Some(row) = find(&TROUBLE, 10) {
             return Some(claim(Outcome::Failed, 0.4, row));
@@ -340,16 +376,21 @@ impl Text {
         find(&DONE, 8).map(|row| claim(Outcome::Complete, 0.3, row))
     }
 
-    /// A limit near the end: it needs a word for the limit and one for its end, close together.
+    /// A limit near the end that nothing was decided after: it needs a word for the limit and one
+    /// for its end, in one row or close together.
     fn tail_limit(&self) -> Option<String> {
-        let rows: Vec<&String> = self.tail.rows().rev().take(15).collect();
-        let at = rows.iter().position(|row| limit::is_limit(row))?;
-        let (from, to) = (at.saturating_sub(5), (at + 6).min(rows.len()));
-        let near = rows[from..to].iter().position(|row| limit::has_reset(row)).map(|i| i + from)?;
-        let (newer, older) = (at.min(near), at.max(near));
-        let text =
-            rows[newer..=older].iter().rev().map(|r| r.trim()).collect::<Vec<_>>().join("\n");
-        Some(text)
+        let rows: Vec<&String> = self.tail.since_verdict().take(15).collect();
+        let resets: Vec<bool> =
+            rows.iter().map(|row| limit::has_reset(row) && !limit::is_near(row)).collect();
+        let limits: Vec<usize> = (0..rows.len()).filter(|i| limit::is_limit(rows[*i])).collect();
+        let pair = |at: usize| {
+            let (from, to) = (at.saturating_sub(5), (at + 6).min(rows.len()));
+            (from..to).find(|i| resets[*i]).map(|near| (at, near))
+        };
+        let both = limits.iter().find(|i| resets[**i]).map(|i| (*i, *i));
+        let (at, near) = both.or_else(|| limits.iter().find_map(|i| pair(*i)))?;
+        let text = rows[at.min(near)..=at.max(near)].iter().rev().map(|row| row.trim());
+        Some(text.collect::<Vec<_>>().join("\n"))
     }
 }
 

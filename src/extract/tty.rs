@@ -3,7 +3,7 @@
 mod escape;
 mod screen;
 
-use super::decoder::{Decoder, Sink};
+use super::decoder::{Decoder, Sink, lossy};
 use super::ending::{failed_exit, unknown};
 use super::text::Text;
 use super::{limit, phrase};
@@ -81,6 +81,13 @@ impl Tty {
         self.view.painted || self.view.frames
     }
 
+    pub fn rest(&mut self, sink: &mut Sink<'_>) {
+        let view = &mut self.view;
+        sink.set_place(view.line + 1, view.offset);
+        let rows: Vec<String> = view.screen().texts().map(|row| bare(&row).into()).collect();
+        view.text.ask(&rows, sink);
+    }
+
     pub fn close(&mut self, sink: &mut Sink<'_>) {
         let view = &mut self.view;
         view.end_frame(sink);
@@ -131,7 +138,7 @@ impl View {
                     self.screen().csi(params, last, at);
                 }
             }
-            Token::Osc(text) => self.mark(&String::from_utf8_lossy(text), sink),
+            Token::Osc(text) => self.mark(&lossy(text), sink),
             Token::Other => {}
         }
         if self.frame.is_some_and(|from| self.offset.saturating_sub(from) > LONGEST_FRAME) {

@@ -1,6 +1,6 @@
 //! Goes through a block of text and shows the lines that may matter.
 
-use memchr::{memchr, memchr_iter, memchr2_iter};
+use memchr::{memchr, memchr_iter, memchr2_iter, memchr3};
 
 use super::filter::{Filter, is_named};
 use super::plain::{self, ROW};
@@ -42,9 +42,12 @@ impl Walk {
         mut show: impl FnMut(&Line<'_>) -> Want,
     ) -> u64 {
         self.hits.clear();
-        self.stripped = plain::strip(block, &mut self.text, &mut self.hits);
+        let drawn = memchr3(0x1b, b'\r', ROW, block).is_some();
+        self.stripped = drawn && plain::strip(block, &mut self.text, &mut self.hits);
         let text = if self.stripped { &self.text } else { block };
-        overwritten(filter, text, &mut self.hits);
+        if drawn {
+            overwritten(filter, text, &mut self.hits);
+        }
         filter.find(text, &mut self.hits);
         let mut hits = &self.hits[..];
         let mut raw = Cursor { block, line: 0, offset: 0 };
@@ -61,7 +64,7 @@ impl Walk {
                 shown |= !is_named(text, *at) || filter.begins_named(bytes, later);
                 hits = rest;
             }
-            if shown || filter.edges(bytes, later) {
+            if shown || filter.edges(text, start..end, later) {
                 let offset = if self.stripped { raw.seek(number) } else { start };
                 want = show(&Line { bytes, number, offset });
             }
@@ -93,10 +96,13 @@ fn overwritten(filter: &Filter, text: &[u8], hits: &mut Vec<usize>) {
             continue;
         }
         let next = ends.peek().map_or(rest.len(), |next| next - at - 1);
-        let row = &rest[..memchr(b'\n', &rest[..next]).unwrap_or(next)];
+        let length = memchr(b'\n', &rest[..next]).unwrap_or(next);
+        let row = at + 1..at + 1 + length;
         // What the next carriage return goes over is not seen.
-        let over = row.len() == next && rest.get(next) == Some(&b'\r');
-        if (!over || rest.get(next + 1).is_none_or(|c| *c == b'\n')) && filter.edges(row, true) {
+        let over = length == next && rest.get(next) == Some(&b'\r');
+        if (!over || rest.get(next + 1).is_none_or(|c| *c == b'\n'))
+            && filter.edges(text, row, true)
+        {
             hits.push(at);
         }
     }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::claude::Claude;
-use super::decoder::{Decoder, JSON_CAP, Sink, lenient, parse};
+use super::decoder::{Decoder, JSON_CAP, Sink, lenient, lossy, parse};
 use super::json::{Nesting, Step};
 use super::{auto, gemini_chat, opencode_export, sweagent};
 use crate::event::{End, Exit};
@@ -98,7 +98,7 @@ impl Whole {
 
     /// The value is all there.
     fn closed(&mut self, bytes: &[u8], at: (u64, u64), sink: &mut Sink<'_>) {
-        let text = String::from_utf8_lossy(bytes);
+        let text = lossy(bytes);
         let mut rows = Rows::new(&text, at.0, at.1);
         sink.set_place(at.0, at.1);
         match read(&text, &mut rows, sink) {
@@ -184,6 +184,12 @@ impl Decoder for Whole {
         }
     }
 
+    fn rest(&mut self, partial: &[u8], sink: &mut Sink<'_>) {
+        if matches!(self.state, State::Start(_) | State::Other) {
+            self.other.rest(partial, sink);
+        }
+    }
+
     fn close(&mut self, sink: &mut Sink<'_>) {
         if matches!(self.state, State::Read(..)) {
             return;
@@ -242,9 +248,9 @@ type Reader = fn(&str, &mut Rows<'_>, &mut Sink<'_>) -> Option<End>;
 /// Reads a session, if this is one: the name of its format, and its end.
 fn read(text: &str, rows: &mut Rows<'_>, sink: &mut Sink<'_>) -> Option<(&'static str, End)> {
     if text.trim_start().starts_with('[') {
-        return list(parse(text.as_bytes())?, rows, sink);
+        return list(parse(text)?, rows, sink);
     }
-    let keys: Keys<'_> = parse(text.as_bytes())?;
+    let keys: Keys<'_> = parse(text)?;
     let (name, reader): (_, Reader) = match keys {
         Keys { trajectory: Some(_), .. } | Keys { trajectory_format: Some(_), .. } => {
             ("sweagent", sweagent::read)
@@ -265,7 +271,7 @@ fn list(
     rows: &mut Rows<'_>,
     sink: &mut Sink<'_>,
 ) -> Option<(&'static str, End)> {
-    let head: Head = parse(parts.first()?.get().as_bytes())?;
+    let head: Head = parse(parts.first()?.get())?;
     if head.kind.is_some() && head.session.is_some() {
         sink.set_format("claude");
         let mut claude = Claude::default();

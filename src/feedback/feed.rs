@@ -164,6 +164,7 @@ fn no_outcome() -> End {
         answer: None,
         note: None,
         resets: Default::default(),
+        rule: None,
     }
 }
 

@@ -230,6 +230,7 @@ impl Turn<'_> {
             answer: Some(answer),
             note: None,
             resets: Default::default(),
+            rule: None,
         });
         Ok((end, true))
     }

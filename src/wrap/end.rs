@@ -156,6 +156,7 @@ fn unknown_end(exit: Exit) -> End {
         answer: None,
         note: None,
         resets: Default::default(),
+        rule: None,
     }
 }
 

@@ -68,12 +68,11 @@ pub struct System {
 }
 
 /// What a record of a person, a tool or the assistant says.
-pub struct Spoken {
-    pub blocks: Vec<Block>,
+pub struct Spoken<'a> {
+    pub blocks: Vec<Block<'a>>,
     pub stop_reason: Option<String>,
     pub is_api_error_message: Option<bool>,
     pub api_error_status: Option<u16>,
-    pub tool_use_result: Option<Detail>,
 }
 
 #[derive(Deserialize)]
@@ -84,10 +83,21 @@ struct Message<'a> {
     stop_reason: Option<String>,
 }
 
-pub enum Block {
-    Text { text: String },
-    ToolUse { id: String, name: String, input: Value },
-    ToolResult { tool_use_id: String, is_error: Option<bool>, text: String },
+pub enum Block<'a> {
+    Text {
+        text: String,
+    },
+    ToolUse {
+        id: String,
+        name: String,
+        input: Value,
+    },
+    ToolResult {
+        tool_use_id: String,
+        is_error: Option<bool>,
+        /// A string, or parts. Of most tools it is not read: it is what a file holds.
+        content: Option<&'a RawValue>,
+    },
     Other,
 }
 
@@ -179,20 +189,24 @@ pub struct Tokens {
     pub output_tokens: Option<u64>,
 }
 
-impl Head<'_> {
-    pub fn spoken(&self) -> Option<Spoken> {
+impl<'a> Head<'a> {
+    /// What the client adds to the result of a tool.
+    pub fn detail(&self) -> Option<Detail> {
+        read(self.tool_use_result.or(self.use_result))
+    }
+
+    pub fn spoken(&self) -> Option<Spoken<'a>> {
         let message: Message = serde_json::from_str(self.message?.get()).ok()?;
         Some(Spoken {
             blocks: blocks(message.content).unwrap_or_default(),
             stop_reason: message.stop_reason,
             is_api_error_message: read(self.is_api_error_message.or(self.is_api_error)),
             api_error_status: read(self.api_error_status.or(self.api_status)),
-            tool_use_result: read(self.tool_use_result.or(self.use_result)),
         })
     }
 }
 
-impl Spoken {
+impl Spoken<'_> {
     pub fn text(&self) -> String {
         let parts = self.blocks.iter().filter_map(|b| match b {
             Block::Text { text } => Some(text.as_str()),
@@ -207,7 +221,7 @@ fn read<T: serde::de::DeserializeOwned>(raw: Option<&RawValue>) -> Option<T> {
 }
 
 /// None: one of them is not as blocks are, and none is read.
-fn blocks(content: Option<&RawValue>) -> Option<Vec<Block>> {
+fn blocks(content: Option<&RawValue>) -> Option<Vec<Block<'_>>> {
     let content = content?.get();
     if content.starts_with('"') {
         return Some(vec![Block::Text { text: serde_json::from_str(content).ok()? }]);
@@ -216,8 +230,8 @@ fn blocks(content: Option<&RawValue>) -> Option<Vec<Block>> {
     blocks.into_iter().map(Block::of).collect()
 }
 
-impl Block {
-    fn of(raw: RawBlock<'_>) -> Option<Block> {
+impl<'a> Block<'a> {
+    fn of(raw: RawBlock<'a>) -> Option<Block<'a>> {
         Some(match &*raw.kind {
             "text" if raw.text.is_none() => Block::Text { text: String::new() },
             "text" => Block::Text { text: read(raw.text)? },
@@ -229,15 +243,16 @@ impl Block {
             "tool_result" => Block::ToolResult {
                 tool_use_id: read(raw.tool_use_id)?,
                 is_error: read(raw.is_error),
-                text: raw.content.map(result_text).unwrap_or_default(),
+                content: raw.content,
             },
             _ => Block::Other,
         })
     }
 }
 
-/// The text of a tool's result: a string, or parts.
-fn result_text(content: &RawValue) -> String {
+/// The text of a tool's result.
+pub fn result_text(content: Option<&RawValue>) -> String {
+    let Some(content) = content else { return String::new() };
     if content.get().starts_with('"') {
         return read(Some(content)).unwrap_or_default();
     }

@@ -405,7 +405,7 @@ fn script(file: &str) -> bool {
 
 /// A method of the language or of a package, where the file is but a name.
 fn package(method: &str) -> bool {
-    const NAMES: [&str; 30] = [
+    const NAMES: [&str; 37] = [
         "java.",
         "javax.",
         "jdk.",
@@ -429,6 +429,13 @@ fn package(method: &str) -> bool {
         "org.codehaus.",
         "worker.org.gradle.",
         "com.intellij.",
+        "com.android.build",
+        "com.android.ide",
+        "com.fasterxml.",
+        "com.google.",
+        "io.netty.",
+        "org.hibernate.",
+        "org.jetbrains.",
         "elixir ",
         "ex_unit ",
         "mix ",
@@ -450,6 +457,11 @@ fn plausible(file: &str) -> bool {
         && (name.contains('.') || file.contains('/') || name == "Makefile" || name == "<stdin>")
 }
 
+/// `C4267`
+fn is_msvc(code: &str) -> bool {
+    code.len() == 5 && code.strip_prefix('C').is_some_and(|n| n.bytes().all(|c| c.is_ascii_digit()))
+}
+
 /// The tool behind a line of the common form, by what it says and of which file.
 fn guess(found: &Found) -> &'static str {
     let file = found.file.as_deref().unwrap_or_default();
@@ -466,6 +478,7 @@ fn guess(found: &Found) -> &'static str {
         "hs" => "ghc",
         "zig" => "zig",
         "go" => "go",
+        _ if is_msvc(code) => "cl",
         "c" | "h" | "cc" | "cpp" | "cxx" | "hpp" | "cu" | "m" | "mm" => {
             if OPTION.is_match(code) || code.is_empty() { "cc" } else { "clang-tidy" }
         }

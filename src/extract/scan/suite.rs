@@ -19,6 +19,8 @@ struct Counts {
     errors: u64,
     skipped: u64,
     total: u64,
+    /// Of these the others failed.
+    of: u64,
     duration_ms: Option<u64>,
 }
 
@@ -27,7 +29,7 @@ static NUMBER_WORD: LazyLock<Regex> =
 static WORD_NUMBER: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?P<w>[A-Za-z]+)(?:: +| |:)(?P<n>\d+)\b"));
 static PAIR: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?P<w>expected failures|unexpected successes|failures|errors|skipped)=(?P<n>\d+)")
+    regex(r"(?P<w>expected failures|unexpected successes|failures|errors|skipped|SKIP)=(?P<n>\d+)")
 });
 static SECONDS: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"(?:in|finished in|\[|Duration:|Time:)\s*(?P<n>\d+(?:\.\d+)?) ?(?P<u>ms|s\b|seconds)")
@@ -97,7 +99,8 @@ impl Suites {
         let Some(reason) = self.broken.take() else { return claim };
         let whole = claim.as_ref().is_none_or(|c| c.outcome == Outcome::Complete);
         let because = claim.as_ref().map(|c| c.because.clone()).unwrap_or_default();
-        let broken = Claim { outcome: Outcome::Failed, reason, confidence: 0.7, because };
+        let broken =
+            Claim { outcome: Outcome::Failed, reason, confidence: 0.7, because, rule: None };
         if whole { Some(broken) } else { claim }
     }
 
@@ -128,7 +131,7 @@ impl Suites {
                     match &pair["w"] {
                         "failures" | "unexpected successes" => counts.failed += n,
                         "errors" => counts.errors += n,
-                        "skipped" | "expected failures" => counts.skipped += n,
+                        "skipped" | "SKIP" | "expected failures" => counts.skipped += n,
                         _ => {}
                     }
                 }
@@ -238,6 +241,7 @@ impl Counts {
         self.errors += other.errors;
         self.skipped += other.skipped;
         self.total += other.total;
+        self.of += other.of;
         self.duration_ms = match (self.duration_ms, other.duration_ms) {
             (Some(a), Some(b)) => Some(a.saturating_add(b)),
             (a, b) => a.or(b),
@@ -254,6 +258,7 @@ fn emit(framework: &str, mut counts: Counts, place: &Place, sink: &mut Sink<'_>)
         let bad = counts.failed + counts.errors + counts.skipped;
         counts.passed = counts.total.saturating_sub(bad);
     }
+    counts.failed += counts.of.saturating_sub(counts.sum());
     let Counts { passed, failed, errors, skipped, duration_ms, .. } = counts;
     let framework = framework.to_string();
     let seq = sink.put_at(
@@ -272,7 +277,7 @@ fn emit(framework: &str, mut counts: Counts, place: &Place, sink: &mut Sink<'_>)
         (0, n) => (Outcome::Complete, format!("{framework}: {n} passed")),
         (bad, n) => (Outcome::Failed, format!("{framework}: {bad} failed, {n} passed")),
     };
-    Some(Claim { outcome, reason, confidence: 0.7, because: vec![seq] })
+    Some(Claim { outcome, reason, confidence: 0.7, because: vec![seq], rule: place.rule })
 }
 
 /// Counts by the groups of the pattern, and whether a new run begins here.
@@ -287,9 +292,13 @@ fn by_groups(c: &Captures<'_>, row: &str) -> (Counts, bool) {
         errors: number(&["errors"]).unwrap_or(0),
         skipped: number(&["skipped"]).unwrap_or(0),
         total: number(&["total", "first_total"]).unwrap_or(0),
+        of: number(&["of", "first_of"]).unwrap_or(0),
         duration_ms: duration(row),
     };
-    (counts, ["start", "first", "first_total"].iter().any(|name| c.name(name).is_some()))
+    (
+        counts,
+        ["start", "first", "first_total", "first_of"].iter().any(|name| c.name(name).is_some()),
+    )
 }
 
 /// Counts by the words that stand beside the numbers.
@@ -302,9 +311,11 @@ fn by_words(pattern: &Regex, row: &str) -> Counts {
                 counts.passed += n;
             }
             "failed" | "fail" | "failing" | "failure" | "failures" | "timed" => counts.failed += n,
-            "error" | "errors" => counts.errors += n,
-            "skipped" | "skip" | "skips" | "pending" | "ignored" | "todo" | "xfailed"
-            | "excluded" | "incomplete" | "canceled" | "undefined" => counts.skipped += n,
+            "error" | "errors" | "errored" => counts.errors += n,
+            "skipped" | "skip" | "skips" | "broken" | "pending" | "ignored" | "todo"
+            | "xfailed" | "excluded" | "incomplete" | "canceled" | "undefined" => {
+                counts.skipped += n
+            }
             "total" | "completed" | "test" | "tests" | "run" | "runs" | "examples" | "example"
             | "specs" | "spec" | "doctests" | "doctest" | "properties" | "property"
             | "scenarios" | "scenario" => {
