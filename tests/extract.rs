@@ -831,9 +831,39 @@ fn a_place_is_the_users_not_a_librarys() {
             "/usr/lib/ruby/3.1.0/a.rb:2:in `a': no (A::B)\n\tfrom /usr/lib/ruby/3.1.0/b.rb:2:in `b'\n\tfrom /usr/lib/ruby/3.1.0/c.rb:2:in `c'\n\tfrom app.rb:9:in `d'\n\tfrom app.rb:12:in `<main>'\n",
             "app.rb:9",
         ),
+        // Nothing but a library's frames: told without a place.
+        (
+            "/usr/lib/ruby/3.1.0/a.rb:2:in `a': no (A::B)\n\tfrom /usr/lib/ruby/3.1.0/b.rb:2:in `b'\n",
+            "-:0",
+        ),
+        (
+            "Traceback (most recent call last):\n  File \"/usr/lib/python3.11/a.py\", line 3, in f\n    f()\nKeyError: 'x'\n",
+            "-:0",
+        ),
     ] {
         assert_eq!(place(input), [want], "{input}");
     }
+}
+
+#[test]
+fn an_error_is_told_once_and_a_failed_verdict_rests_on_the_last_ones() {
+    let errors = |range: std::ops::Range<u32>| -> String {
+        range.map(|i| format!("[ERROR] /app/A{i}.java:[3,5] ';' expected\n")).collect()
+    };
+    let input = format!("{}[INFO] BUILD FAILURE\n{}", errors(0..100), errors(0..100));
+    let all = events(Format::Text, input.as_bytes(), None);
+    assert_eq!(all.iter().filter(|e| e.body.kind() == "error").count(), 100);
+    assert_eq!(end(&all).because, (91..=100).collect::<Vec<u64>>());
+
+    let job = "src/a.c:1:2: error: x\nmake: *** [a.o] Error 1\n##[error]Process completed with exit code 2.\n";
+    let job = events(Format::Text, job.as_bytes(), None);
+    assert_eq!((end(&job).outcome, end(&job).because.first()), (Outcome::Failed, Some(&1)));
+    // What came before a good verdict was mended.
+    let mended = "src/a.c:1:2: error: x\n=== 3 passed in 0.1s ===\nsrc/b.c:1:2: error: y\nmake: *** [b.o] Error 1\n";
+    assert_eq!(text_end(mended).because, [3]);
+    let tests =
+        "=== 1 failed, 2 passed in 0.1s ===\n##[error]Process completed with exit code 1.\n";
+    assert_eq!(text_end(tests).because.first(), Some(&1));
 }
 
 #[test]

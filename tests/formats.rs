@@ -310,7 +310,13 @@ fn any_command_of_a_step_may_be_the_shells() {
     for action in ["pytest", "cd x && python -m pytest", "cat a.py; pytest", "cd x\npytest"] {
         assert!(step(action), "{action}");
     }
-    for action in ["cat log.txt", "cd x && cat log.txt", "open a.py 3", ""] {
+    for action in [
+        "cat log.txt",
+        "cd x && cat log.txt",
+        "open a.py 3",
+        "edit 1:2\nimport os; x()\nend_of_edit",
+        "",
+    ] {
         assert!(!step(action), "{action}");
     }
 }

@@ -175,6 +175,53 @@ fn every_capture_says_what_was_so() {
     assert!(mended.is_empty(), "take these from KNOWN_MISSES, they are right now: {mended:?}");
 }
 
+/// What the failure at a place says, in every form of a capture.
+const WORDS: &[(&str, &str, u64, &str)] = &[
+    ("awk/syntax", "a.awk", 1, "syntax error"),
+    ("cargo-test/failing", "src/lib.rs", 23, "assertion `left == right` failed: two and two"),
+    ("cargo-test/failing", "src/lib.rs", 7, "odd: 3"),
+    ("gcc/errors", "src/a.c", 8, "expected ‘;’ before ‘}’ token"),
+    ("go-test/failing", "shop_test.go", 17, "got 4"),
+    ("jasmine/failing", "spec/a_spec.js", 5, "Expected 3 to be 4."),
+    ("java/exception", "Main.java", 13, "java.lang.IllegalStateException: bad order"),
+    ("jest/failing", "sum.test.js", 11, "expect(received).toBe(expected) // Object.is equality"),
+    ("jest/failing", "sum.js", 3, "TypeError: boom"),
+    ("jest/import-error", "sum.test.js", 1, "Cannot find module './nothing' from 'sum.test.js'"),
+    ("minitest/failing", "test.rb", 17, "ArgumentError: boom"),
+    ("mocha/failing", "test/sum.js", 11, "AssertionError [ERR_ASSERTION]: 3 == 4"),
+    ("node/throw", "a.js", 2, "TypeError: Cannot read properties of undefined (reading 'toFixed')"),
+    ("phpunit/failing", "ShopTest.php", 13, "ShopTest::testWrong"),
+    ("pytest/failing", "test_shop.py", 20, "AssertionError: assert 7 == 8"),
+    ("pytest/failing", "shop.py", 6, "KeyError: 'plum'"),
+    ("rspec/failing", "spec/shop_spec.rb", 8, "expect(1 + 2).to eq(4)"),
+    ("unittest/failing", "test_shop.py", 18, "AssertionError: 3 != 4"),
+    (
+        "vitest/failing",
+        "sum.test.ts",
+        13,
+        "AssertionError: expected 3 to be 4 // Object.is equality",
+    ),
+];
+
+#[test]
+fn the_message_is_what_the_failure_says() {
+    let mut wrong = Vec::new();
+    for (case, file, line, words) in WORDS {
+        for (form, path) in forms(case) {
+            let all = events(&path);
+            let at = |e: &&&Value| {
+                same_path(e["file"].as_str().unwrap_or_default(), file) && e["line"] == *line
+            };
+            let said: Vec<&str> =
+                placed(&all).iter().filter(at).filter_map(|e| e["message"].as_str()).collect();
+            if said != [*words] {
+                wrong.push(format!("{case} ({form}) {file}:{line}: {said:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "not what was said:\n{}", wrong.join("\n"));
+}
+
 /// Colour is no part of what is said: the same places, counts and outcome as without.
 #[test]
 fn colour_changes_nothing() {

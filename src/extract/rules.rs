@@ -178,6 +178,8 @@ struct Source {
     reach: Option<u64>,
     #[serde(default)]
     user: bool,
+    #[serde(default)]
+    unescape: bool,
     framework: Option<String>,
     #[serde(default)]
     span: Span,
@@ -224,6 +226,8 @@ pub struct Rule {
     pub reach: u64,
     /// A file of the language or of a package does not count.
     pub user: bool,
+    /// Its groups are written as in GitHub's commands: `%0A`.
+    pub unescape: bool,
     pub framework: String,
     pub span: Span,
     pub counts: Counts,
@@ -437,8 +441,9 @@ impl Rule {
             Kind::Metric if s.metric.is_none() => return Err(need("metric")),
             Kind::Part if s.opens.is_none() && s.when.is_none() => return Err(need("opens")),
             Kind::Part | Kind::Error => {}
+            Kind::Metric if s.opens.is_none() => {}
             _ if s.when.is_some() || s.opens.is_some() => {
-                return Err("only kinds error and part have contexts".into());
+                return Err("only kinds error, part and metric have contexts".into());
             }
             _ => {}
         }
@@ -469,6 +474,7 @@ impl Rule {
             keep: s.keep,
             reach: s.reach.unwrap_or(REACH),
             user: s.user,
+            unescape: s.unescape,
             framework: s.framework.unwrap_or_default(),
             span: s.span,
             counts: s.counts,

@@ -3,6 +3,8 @@
 mod diagnostic;
 mod suite;
 
+use std::collections::VecDeque;
+
 use super::capture::Captures;
 use super::decoder::Sink;
 use super::phrase::clip;
@@ -46,7 +48,12 @@ pub struct Scanner {
     pub job: Option<Claim>,
     /// Errors with a place, and the like.
     pub pattern: Option<Claim>,
+    /// The last errors and failed tests since a good verdict: what a failure rests on.
+    blamed: VecDeque<u64>,
 }
+
+/// So many of them.
+const BLAMED: usize = 10;
 
 impl Default for Scanner {
     fn default() -> Scanner {
@@ -68,6 +75,7 @@ impl Scanner {
             summary: 0,
             job: None,
             pattern: None,
+            blamed: VecDeque::new(),
         }
     }
 
@@ -187,12 +195,15 @@ impl Scanner {
             outcome: if good { Outcome::Complete } else { Outcome::Failed },
             reason: clip(row.trim(), 200),
             confidence,
-            because: Vec::new(),
+            because: if good { Vec::new() } else { self.blamed.iter().copied().collect() },
             rule: sink.place().rule,
         };
         match rule.weight {
             Weight::Job => {
                 self.job = Some(claim(0.8));
+                if good {
+                    self.blamed.clear();
+                }
                 self.verdicts += 1;
             }
             Weight::Build => self.decide(claim(0.6)),
@@ -202,19 +213,31 @@ impl Scanner {
 
     /// An error with its place is a claim as long as nothing else is said.
     fn blame(&mut self, seq: u64, sink: &Sink<'_>) {
-        let because = self.pattern.as_ref().map(|c| c.because.clone()).unwrap_or_default();
-        let mut because: Vec<u64> = because.into_iter().take(9).collect();
-        because.push(seq);
+        self.rest_on(seq);
         self.pattern = Some(Claim {
             outcome: Outcome::Failed,
             reason: "an error with its place is the last thing of note".into(),
             confidence: 0.5,
-            because,
+            because: self.blamed.iter().copied().collect(),
             rule: sink.place().rule,
         });
     }
 
+    fn rest_on(&mut self, seq: u64) {
+        if self.blamed.contains(&seq) {
+            return;
+        }
+        if self.blamed.len() == BLAMED {
+            self.blamed.pop_front();
+        }
+        self.blamed.push_back(seq);
+    }
+
     fn decide(&mut self, claim: Claim) {
+        match claim.outcome {
+            Outcome::Complete => self.blamed.clear(),
+            _ => claim.because.iter().for_each(|seq| self.rest_on(*seq)),
+        }
         self.verdict = Some(claim);
         self.verdicts += 1;
     }

@@ -159,42 +159,38 @@ fn close(info: &Info, story: &mut Story, sink: &mut Sink<'_>) -> End {
     end
 }
 
-/// The agent's own commands for looking at files and editing them print no tool's output; any
-/// other that stands with them does.
+/// The agent's own commands for editing files and looking at them print no tool's output, nor do
+/// the shell's; what follows those of the shell may.
 fn is_shell(action: &str) -> bool {
-    let commands = action.split(['\n', ';', '&']);
-    let mut names = commands.filter_map(|command| command.split_whitespace().next());
-    names.any(|name| !is_own(name))
-}
-
-fn is_own(name: &str) -> bool {
-    matches!(
-        name,
-        "cd" | "open"
-            | "goto"
-            | "scroll_up"
-            | "scroll_down"
-            | "create"
-            | "edit"
-            | "insert"
-            | "submit"
-            | "search_dir"
-            | "search_file"
-            | "find_file"
-            | "str_replace_editor"
-            | "view"
-            | "filemap"
-            | "undo_edit"
-            | "exit_forfeit"
-            | "exit_cost"
-            | "think"
-            | "cat"
-            | "grep"
-            | "ls"
-            | "finish"
-            | "str_replace"
-            | "rethink"
-    )
+    let commands = action.lines().flat_map(|line| line.split([';', '&']));
+    let names = commands.filter_map(|command| command.split_whitespace().next());
+    let mut others = names.skip_while(|name| matches!(*name, "cd" | "cat" | "grep" | "ls"));
+    others.next().is_some_and(|name| {
+        !matches!(
+            name,
+            "open"
+                | "goto"
+                | "scroll_up"
+                | "scroll_down"
+                | "create"
+                | "edit"
+                | "insert"
+                | "submit"
+                | "search_dir"
+                | "search_file"
+                | "find_file"
+                | "str_replace_editor"
+                | "view"
+                | "filemap"
+                | "undo_edit"
+                | "exit_forfeit"
+                | "exit_cost"
+                | "think"
+                | "finish"
+                | "str_replace"
+                | "rethink"
+        )
+    })
 }
 
 /// The body of the one fence that holds the command.

@@ -1,6 +1,7 @@
 //! Errors with their place: compilers, linters, traces, failed tests.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -16,9 +17,9 @@ static OPTION: LazyLock<Regex> =
     LazyLock::new(|| regex(r"^(?:-W|cert-|bugprone-|clang-|modernize-|readability-)"));
 
 /// A redrawn screen, and the summary at the end, tell the same error again.
-const REMEMBERED: usize = 64;
+const REMEMBERED: usize = 8192;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Found {
     severity: Option<Severity>,
     message: String,
@@ -49,13 +50,39 @@ pub struct Diagnostics {
     hungry: Vec<usize>,
     /// The last row that any context reaches.
     until: u64,
-    told: VecDeque<Found>,
+    told: Told,
+}
+
+/// Hashes of the errors that were told last.
+#[derive(Default)]
+struct Told {
+    known: HashSet<u64>,
+    order: VecDeque<u64>,
+}
+
+impl Told {
+    /// False: it was told already.
+    fn add(&mut self, found: &Found) -> bool {
+        let mut hasher = DefaultHasher::new();
+        found.hash(&mut hasher);
+        let hash = hasher.finish();
+        if !self.known.insert(hash) {
+            return false;
+        }
+        if self.order.len() == REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        self.order.push_back(hash);
+        true
+    }
 }
 
 impl Diagnostics {
     pub fn new(rules: &Rules) -> Diagnostics {
         let contexts = rules.contexts.iter().map(|_| None).collect();
-        Diagnostics { contexts, hungry: rules.hungry(), until: 0, told: VecDeque::new() }
+        Diagnostics { contexts, hungry: rules.hungry(), until: 0, told: Told::default() }
     }
 
     /// Which rows are to be shown from the one of this number on.
@@ -91,8 +118,8 @@ impl Diagnostics {
         if foreign && rule.when.is_none() && rule.opens.is_none() {
             return None;
         }
-        if foreign && rule.kind == Kind::Part {
-            // No place to go to, as long as there may be another.
+        if foreign && rule.kind == Kind::Error && rule.opens.is_some() {
+            // It waits for a better place, and does without one.
             (found.file, found.line, found.column) = (None, None, None);
         }
         if let Some(context) = context {
@@ -176,13 +203,9 @@ impl Diagnostics {
     }
 
     fn put(&mut self, place: &Place, found: Found, sink: &mut Sink<'_>) -> Option<u64> {
-        if self.told.contains(&found) {
+        if !self.told.add(&found) {
             return None;
         }
-        if self.told.len() == REMEMBERED {
-            self.told.pop_front();
-        }
-        self.told.push_back(found.clone());
         let severity = found.severity.unwrap_or(Severity::Error);
         let placed = found.file.is_some();
         let seq = sink.put_at(
@@ -223,7 +246,11 @@ impl Context {
 
 impl Found {
     fn of(rule: &Rule, c: &Captures<'_>) -> Found {
-        let text = |name| c.text(name).map(|t| t.trim().to_string()).filter(|t| !t.is_empty());
+        let text = |name| {
+            let text = c.text(name)?;
+            let text = if rule.unescape { unescape(&text) } else { text.into_owned() };
+            Some(text.trim().to_string()).filter(|t| !t.is_empty())
+        };
         let number = |name| text(name).and_then(|n: String| n.parse().ok());
         let severity = text("severity").map(|s| severity(&s));
         Found {
@@ -254,6 +281,13 @@ impl Found {
             self.code.clone_from(&other.code);
         }
     }
+}
+
+/// As GitHub's runner does: the percent sign last, so that what it gives is not read again.
+fn unescape(text: &str) -> String {
+    const SIGNS: [(&str, &str); 5] =
+        [("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")];
+    SIGNS.iter().fold(text.to_string(), |text, (sign, c)| text.replace(sign, c))
 }
 
 fn severity(word: &str) -> Severity {
