@@ -100,6 +100,12 @@ struct Message {
     kind: Option<String>,
 }
 
+impl Head {
+    fn has_session(&self) -> bool {
+        self.session_id.is_some() || self.transcript_id.is_some()
+    }
+}
+
 /// The key is there, whatever its value.
 fn present<'de, D: serde::Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
     serde::de::IgnoredAny::deserialize(d).map(|_| true)
@@ -316,7 +322,7 @@ fn sniff(line: &[u8], object: bool) -> Option<Found> {
     {
         return lines(Wrapped::default());
     }
-    if head.kind.is_none() && head.project && head.session_id.is_some() {
+    if head.kind.is_none() && head.project && head.has_session() {
         return records(Gemini::default());
     }
     if head.kind.is_none()
@@ -342,7 +348,7 @@ fn sniff(line: &[u8], object: bool) -> Option<Found> {
         "file-history-snapshot" | "summary" => records(Claude::default()),
         "system" | "assistant" | "user" | "result" | "progress" | "queue-operation"
         | "stream_event" | "attachment" | "rate_limit_event"
-            if head.session_id.is_some() || head.transcript_id.is_some() =>
+            if head.has_session() =>
         {
             records(Claude::default())
         }
@@ -356,7 +362,7 @@ fn opening(line: &[u8]) -> Option<Found> {
 }
 
 fn opened(head: &Head) -> Option<Found> {
-    let session = head.session_id.is_some() || head.transcript_id.is_some();
+    let session = head.has_session();
     match head.kind.as_deref()? {
         "system" if session && head.subtype.as_deref() == Some("init") => {
             records(Claude::default())

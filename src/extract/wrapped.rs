@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::decoder::{Decoder, Sink, TEXT_CAP, lenient, lossy, parse};
+use super::decoder::{Decoder, Sink, lenient, lossy, parse};
 use super::text::Text;
 use crate::event::{End, Exit};
 
-/// Streams whose last line is not whole; more than this many at once are forgotten.
-const OPEN_STREAMS: usize = 1024;
+/// Streams whose last line is not whole, and how much of it is kept; beyond that it counts as whole.
+const OPEN_STREAMS: usize = 64;
+const OPEN_LENGTH: usize = 64 << 10;
 
 #[derive(Default)]
 pub struct Wrapped {
@@ -80,7 +81,7 @@ impl Wrapped {
             self.text.line(row.as_bytes(), sink);
         }
         text.drain(..whole);
-        if text.len() > TEXT_CAP || self.open.len() >= OPEN_STREAMS {
+        if text.len() > OPEN_LENGTH || self.open.len() >= OPEN_STREAMS {
             self.text.line(text.as_bytes(), sink);
         } else if !text.is_empty() {
             self.open.insert(key, text);
