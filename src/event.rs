@@ -284,6 +284,12 @@ pub const TYPES: [&str; 25] = [
 ];
 
 impl Body {
+    /// An error that names no place.
+    pub fn error(severity: Severity, message: String, code: Option<String>, tool: &str) -> Body {
+        let tool = Some(tool.to_string()).filter(|tool| !tool.is_empty());
+        Body::Error { severity, message, file: None, line: None, column: None, code, tool }
+    }
+
     /// This event's type, as `type` spells it.
     pub fn kind(&self) -> &'static str {
         match self {

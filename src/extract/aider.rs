@@ -86,15 +86,7 @@ impl Aider {
         } else if let Some(usage) = row.strip_prefix("Tokens: ") {
             tokens(usage, sink);
         } else if is_trouble(row) {
-            let seq = sink.put(Body::Error {
-                severity: Severity::Error,
-                message: row.to_string(),
-                file: None,
-                line: None,
-                column: None,
-                code: None,
-                tool: Some("aider".into()),
-            });
+            let seq = sink.put(Body::error(Severity::Error, row.to_string(), None, "aider"));
             self.trouble = Some((row.to_string(), seq));
         } else if row.contains("(Y)es/(N)o") && row.ends_with("]:") {
             self.question = Some(row.to_string());

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use super::phrase::clip;
 
 /// Bytes of all of them; what opens beyond these is not kept, and its result tells no command.
@@ -9,6 +11,13 @@ const MOST: usize = 2 << 20;
 /// Bytes of one command, and of an entry apart from its words.
 const LONGEST: usize = 64 << 10;
 const ENTRY: usize = 128;
+
+/// How far the list of things to do is, where a call's input has one.
+pub fn todos(input: &Value) -> Option<String> {
+    let todos = input.get("todos")?.as_array()?;
+    let done = todos.iter().filter(|t| t["status"] == "completed").count();
+    Some(format!("{done}/{} todos", todos.len()))
+}
 
 #[derive(Default)]
 pub struct Calls {

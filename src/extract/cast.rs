@@ -70,7 +70,7 @@ impl Decoder for Cast {
         let text = lossy(line);
         let text = text.trim();
         if text.starts_with('[') {
-            if let Some((time, code, Value::String(data))) = parse::<(f64, String, Value)>(&text) {
+            if let Some((time, code, Value::String(data))) = parse::<(f64, String, Value)>(text) {
                 self.event(time, &code, &data, sink);
             }
         } else if let (None, Some(head)) = (&self.head, parse::<Head>(text)) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use self::record::{Block, Head, Last, Limits, System, result_text};
-use super::calls::Calls;
+use super::calls::{Calls, todos};
 use super::decoder::{Decoder, Sink, lossy, parse};
 use super::ending::{api_end, by_exit, judge, protocol, unknown};
 use super::fence;
@@ -106,20 +106,17 @@ impl Claude {
             }
             Some("api_retry") => {
                 let count = |n: Option<u64>| n.map_or("?".to_string(), |n| n.to_string());
-                sink.put(Body::Error {
-                    severity: Severity::Warning,
-                    message: format!(
+                sink.put(Body::error(
+                    Severity::Warning,
+                    format!(
                         "retry {} of {}: {}",
                         count(system.attempt),
                         count(system.max_retries),
                         system.error.as_deref().unwrap_or("unknown")
                     ),
-                    file: None,
-                    line: None,
-                    column: None,
-                    code: system.error_status.map(|s| s.to_string()),
-                    tool: Some("claude".into()),
-                });
+                    system.error_status.map(|s| s.to_string()),
+                    "claude",
+                ));
             }
             Some("permission_denied") => {
                 sink.put(Body::PermissionRequest {
@@ -199,10 +196,7 @@ impl Claude {
             "ExitPlanMode" => Some("approve the plan?".to_string()),
             _ => None,
         };
-        let todos = input.get("todos").and_then(Value::as_array).map(|todos| {
-            let done = todos.iter().filter(|t| t["status"] == "completed").count();
-            format!("{done}/{} todos", todos.len())
-        });
+        let todos = todos(&input);
         self.calls.open(&id, &name, object.unwrap_or_default());
         let seq = sink.put(Body::ToolCall { name, id: Some(id), input: Some(input) });
         if let Some(text) = question {
@@ -480,15 +474,7 @@ fn asks(tool: &str) -> bool {
 }
 
 fn error(words: &str, code: Option<String>) -> Body {
-    Body::Error {
-        severity: Severity::Error,
-        message: words.to_string(),
-        file: None,
-        line: None,
-        column: None,
-        code,
-        tool: Some("claude".into()),
-    }
+    Body::error(Severity::Error, words.to_string(), code, "claude")
 }
 
 /// The exit code that the client writes before a failed command's output.

@@ -288,15 +288,7 @@ impl Codex {
 }
 
 pub(super) fn error(severity: Severity, words: &str) -> Body {
-    Body::Error {
-        severity,
-        message: words.to_string(),
-        file: None,
-        line: None,
-        column: None,
-        code: None,
-        tool: Some("codex".into()),
-    }
+    Body::error(severity, words.to_string(), None, "codex")
 }
 
 /// An API's JSON error body, down to its message.

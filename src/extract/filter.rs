@@ -195,7 +195,8 @@ fn is_bracketed(word: &[u8]) -> bool {
 fn path_end(row: &[u8]) -> Option<usize> {
     // Most first words are short.
     let first = word(row);
-    let ends = zeros(first ^ EACH * u64::from(b' ')) | zeros(first ^ EACH * u64::from(b':'));
+    let is = |c: u8| zeros(first ^ (EACH * u64::from(c)));
+    let ends = is(b' ') | is(b':');
     if ends != 0 {
         return Some(ends.trailing_zeros() as usize / 8);
     }

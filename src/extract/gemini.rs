@@ -316,13 +316,5 @@ fn meaning(code: i32) -> Option<&'static str> {
 }
 
 fn error(severity: Severity, words: &str) -> Body {
-    Body::Error {
-        severity,
-        message: words.to_string(),
-        file: None,
-        line: None,
-        column: None,
-        code: None,
-        tool: Some("gemini".into()),
-    }
+    Body::error(severity, words.to_string(), None, "gemini")
 }

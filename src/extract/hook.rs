@@ -267,15 +267,7 @@ fn stop(call: Call, sink: &mut Sink<'_>) {
 fn stop_failure(call: &Call, sink: &mut Sink<'_>) {
     let kind = call.error.as_str().unwrap_or("error");
     let words = call.last_assistant_message.as_deref().unwrap_or(kind);
-    let seq = sink.put(Body::Error {
-        severity: Severity::Error,
-        message: words.to_string(),
-        file: None,
-        line: None,
-        column: None,
-        code: Some(kind.to_string()),
-        tool: None,
-    });
+    let seq = sink.put(Body::error(Severity::Error, words.to_string(), Some(kind.to_string()), ""));
     let mut end = protocol(Outcome::Failed, vec![seq]);
     end.reason = Some(format!("{kind}: {}", phrase::first_line(words)));
     end.answer = call.last_assistant_message.clone();

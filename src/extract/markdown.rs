@@ -132,15 +132,7 @@ impl Markdown {
                 let seq = sink.put_at(&place, body);
                 self.trouble = None;
                 if is_trouble(&text) {
-                    let error = Body::Error {
-                        severity: Severity::Error,
-                        message: phrase::clip(&text, 2000),
-                        file: None,
-                        line: None,
-                        column: None,
-                        code: None,
-                        tool: None,
-                    };
+                    let error = Body::error(Severity::Error, phrase::clip(&text, 2000), None, "");
                     self.trouble = Some((text.clone(), sink.put_at(&place, error)));
                 }
                 self.answer = Some((text, seq));

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::calls::todos;
 use super::decoder::{Decoder, Sink, lenient, lossy, parse};
 use super::ending::{by_exit, judge, protocol};
 use super::scan::Scanner;
@@ -220,10 +221,7 @@ impl Opencode {
         let input = state.input.unwrap_or_default();
         let field = |key: &str| input.get(key).and_then(Value::as_str).unwrap_or("").to_string();
         let (command, path) = (field("command"), field("filePath"));
-        let todos = input.get("todos").and_then(Value::as_array).map(|todos| {
-            let done = todos.iter().filter(|t| t["status"] == "completed").count();
-            format!("{done}/{} todos", todos.len())
-        });
+        let todos = todos(&input);
         sink.put(Body::ToolCall { name: name.clone(), id: part.call, input: Some(input) });
         if let Some(text) = todos {
             sink.put(Body::Progress { text });
@@ -310,13 +308,5 @@ pub(super) fn is_denial(words: &str) -> bool {
 }
 
 fn error(severity: Severity, words: &str, status: Option<u16>) -> Body {
-    Body::Error {
-        severity,
-        message: words.to_string(),
-        file: None,
-        line: None,
-        column: None,
-        code: status.map(|s| s.to_string()),
-        tool: Some("opencode".into()),
-    }
+    Body::error(severity, words.to_string(), status.map(|s| s.to_string()), "opencode")
 }

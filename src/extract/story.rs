@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::calls::todos;
 use super::decoder::Sink;
 use super::ending::{judge, protocol, unknown};
 use super::scan::Scanner;
@@ -46,10 +47,7 @@ impl Story {
     pub fn call(&mut self, name: &str, id: Option<String>, input: Value, sink: &mut Sink<'_>) {
         self.end = None;
         self.open += 1;
-        let todos = input.get("todos").and_then(Value::as_array).map(|todos| {
-            let done = todos.iter().filter(|t| t["status"] == "completed").count();
-            format!("{done}/{} todos", todos.len())
-        });
+        let todos = todos(&input);
         sink.put(Body::ToolCall { name: name.into(), id, input: Some(input) });
         if let Some(text) = todos {
             sink.put(Body::Progress { text });
@@ -160,15 +158,7 @@ impl Story {
     }
 
     fn trouble(&self, severity: Severity, words: &str, status: Option<u64>) -> Body {
-        Body::Error {
-            severity,
-            message: phrase::clip(words, 4000),
-            file: None,
-            line: None,
-            column: None,
-            code: status.map(|s| s.to_string()),
-            tool: Some(self.client.into()),
-        }
+        Body::error(severity, phrase::clip(words, 4000), status.map(|s| s.to_string()), self.client)
     }
 }
 
