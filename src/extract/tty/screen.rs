@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthChar;
 
 /// Rows that a cursor can come back to, and cells of a row.
 const HEIGHT: usize = 256;
-const WIDTH: usize = 2 << 10;
+const WIDTH: usize = 1 << 10;
 /// No terminal is so wide: a cursor is sent no further than this, or as far as was written.
 const WIDEST: usize = 1024;
 /// Rows told on the alternate screen that are known again when they are drawn elsewhere.
@@ -125,7 +125,7 @@ impl Screen {
             b'\n' | 0x0b | 0x0c => {
                 self.index();
                 // Lines that no terminal made have no carriage returns: their stairs would go on.
-                if self.col > WIDEST || !(self.returned || self.painted) {
+                if self.col >= WIDEST || !(self.returned || self.painted) {
                     self.col = 0;
                 }
             }
