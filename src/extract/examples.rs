@@ -1,8 +1,8 @@
 //! Runs the examples that rules carry.
 
 use super::decoder::{Decoder, Place, Sink};
+use super::formats::text::Text;
 use super::rules::{Kind, Rule, Rules};
-use super::text::Text;
 use crate::event::{Body, Event, Outcome, Severity};
 
 /// Holds a rule to its examples; the error says what was given instead.

@@ -1,48 +1,28 @@
 //! What a session said, as events: bytes in, events out, no clock and no I/O.
 
-mod aider;
-mod auto;
 mod calls;
 mod capture;
-mod cast;
-mod claude;
 mod client;
 mod clock;
-mod codex;
-mod codex_old;
 mod decoder;
 mod ending;
 mod examples;
 mod fence;
 mod filter;
-mod gemini;
-mod gemini_chat;
-mod hook;
+mod formats;
 mod json;
 mod limit;
 mod line;
-mod markdown;
-mod opencode;
-mod opencode_export;
 mod phrase;
-mod pi;
 mod plain;
 mod prefix;
 mod prompt;
 mod render;
-mod rollout;
 mod rules;
 mod scan;
-mod script;
-mod story;
-mod sweagent;
 mod tail;
-mod text;
-mod tty;
 mod walk;
-mod whole;
 mod wide;
-mod wrapped;
 
 use std::str::FromStr;
 
@@ -50,10 +30,10 @@ use memchr::memrchr;
 
 use crate::event::{Body, Event, Exit};
 use decoder::{Cap, Decoder, Place, Sink};
+use formats::script::Script;
+use formats::tty::Tty;
 use line::Lines;
 pub use rules::extend;
-use script::Script;
-use tty::Tty;
 use wide::Wide;
 
 /// How the input is to be read.
@@ -117,17 +97,17 @@ impl Format {
             Format::Auto => return Input::Unread(Vec::new()),
             Format::Tty => return Input::Tty(Box::default()),
             Format::Script => return Input::Script(Box::default()),
-            Format::Text => Box::new(text::Text::default()),
-            Format::Claude => whole(claude::Claude::default()),
-            Format::Codex => Box::new(codex::Codex::default()),
-            Format::Gemini => whole(gemini::Gemini::default()),
-            Format::Opencode => whole(opencode::Opencode::default()),
-            Format::Pi => Box::new(pi::Pi::default()),
-            Format::Sweagent => whole(text::Text::default()),
-            Format::Aider => Box::new(aider::Aider::default()),
-            Format::Markdown => Box::new(markdown::Markdown::default()),
-            Format::Hook => Box::new(hook::Hook::default()),
-            Format::Asciicast => Box::new(cast::Cast::default()),
+            Format::Text => Box::new(formats::text::Text::default()),
+            Format::Claude => whole(formats::claude::Claude::default()),
+            Format::Codex => Box::new(formats::codex::Codex::default()),
+            Format::Gemini => whole(formats::gemini::Gemini::default()),
+            Format::Opencode => whole(formats::opencode::Opencode::default()),
+            Format::Pi => Box::new(formats::pi::Pi::default()),
+            Format::Sweagent => whole(formats::text::Text::default()),
+            Format::Aider => Box::new(formats::aider::Aider::default()),
+            Format::Markdown => Box::new(formats::markdown::Markdown::default()),
+            Format::Hook => Box::new(formats::hook::Hook::default()),
+            Format::Asciicast => Box::new(formats::cast::Cast::default()),
         };
         Input::lines(decoder)
     }
@@ -135,7 +115,7 @@ impl Format {
 
 /// For formats that also come as one JSON value.
 fn whole(other: impl Decoder + 'static) -> Box<dyn Decoder> {
-    Box::new(whole::Whole::new(Box::new(other)))
+    Box::new(formats::whole::Whole::new(Box::new(other)))
 }
 
 impl FromStr for Format {
@@ -298,7 +278,7 @@ impl Extractor {
 
 /// What `auto` makes of the first bytes; none where they are too few to tell.
 fn beginning(bytes: &[u8]) -> Option<Input> {
-    match (auto::is_screen(bytes), Script::is_start(bytes)) {
+    match (formats::auto::is_screen(bytes), Script::is_start(bytes)) {
         (Some(true), _) => Some(Input::Tty(Box::default())),
         (_, Some(true)) => Some(Input::Script(Box::default())),
         (Some(false), Some(false)) => Some(whole_auto()),
@@ -307,7 +287,7 @@ fn beginning(bytes: &[u8]) -> Option<Input> {
 }
 
 fn whole_auto() -> Input {
-    Input::lines(whole(auto::Auto::default()))
+    Input::lines(whole(formats::auto::Auto::default()))
 }
 
 /// Hands a decoder its next block or line. Answers with the bytes taken, at least one.

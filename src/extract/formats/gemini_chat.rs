@@ -6,11 +6,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::codex::unwrap;
-use super::decoder::{Sink, lenient, parse};
-use super::ending::unknown;
 use super::story::{self, Story};
 use super::whole::Rows;
 use crate::event::{Body, End, Evidence};
+use crate::extract::decoder::{Sink, lenient, parse};
+use crate::extract::ending::unknown;
 
 #[derive(Deserialize)]
 struct File<'a> {

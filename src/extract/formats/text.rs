@@ -4,19 +4,19 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::client::{self, Rest};
-use super::decoder::{Decoder, Sink, TEXT_CAP};
-use super::ending::{failed_exit, unknown};
-use super::fence::Fences;
-use super::prefix::{instant, strip};
-use super::prompt::{self, Prompt};
-use super::render::{Look, Mark, Rendered, look, unframe};
-use super::rules::{Rules, regex};
-use super::scan::{Claim, Scanner};
-use super::tail::{Tail, trim};
-use super::walk::{Walk, Want};
-use super::{limit, phrase};
 use crate::event::{Body, End, Evidence, Exit, Outcome, Resets};
+use crate::extract::client::{self, Rest};
+use crate::extract::decoder::{Decoder, Sink, TEXT_CAP};
+use crate::extract::ending::{failed_exit, unknown};
+use crate::extract::fence::Fences;
+use crate::extract::prefix::{instant, strip};
+use crate::extract::prompt::{self, Prompt};
+use crate::extract::render::{Look, Mark, Rendered, look, unframe};
+use crate::extract::rules::{Rules, regex};
+use crate::extract::scan::{Claim, Scanner};
+use crate::extract::tail::{Tail, trim};
+use crate::extract::walk::{Walk, Want};
+use crate::extract::{limit, phrase};
 
 #[derive(Default)]
 pub struct Text {

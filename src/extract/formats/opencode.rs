@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::calls::todos;
-use super::decoder::{Decoder, Sink, lenient, lossy, parse};
-use super::ending::{by_exit, judge, protocol};
-use super::scan::Scanner;
-use super::{fence, limit, phrase};
 use crate::event::{Body, End, Exit, Outcome, Severity};
+use crate::extract::calls::todos;
+use crate::extract::decoder::{Decoder, Sink, lenient, lossy, parse};
+use crate::extract::ending::{by_exit, judge, protocol};
+use crate::extract::scan::Scanner;
+use crate::extract::{fence, limit, phrase};
 
 /// The stream has no last record: a turn is over when its last step was, and no other began.
 #[derive(Default)]

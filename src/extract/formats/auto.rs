@@ -5,12 +5,12 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use serde::Deserialize;
 
-use super::decoder::{Decoder, JSON_CAP, Sink, TEXT_CAP, lenient, lossy, parse};
 use super::{
     aider::Aider, cast::Cast, claude::Claude, codex::Codex, gemini::Gemini, hook::Hook, markdown,
     markdown::Markdown, opencode::Opencode, pi::Pi, text::Text, wrapped::Wrapped,
 };
 use crate::event::{Body, End, Evidence, Exit, Outcome};
+use crate::extract::decoder::{Decoder, JSON_CAP, Sink, TEXT_CAP, lenient, lossy, parse};
 
 /// Lines of text that may stand before the first record: what a client prints while it starts.
 pub const PREAMBLE: u32 = 8;

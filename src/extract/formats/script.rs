@@ -3,9 +3,9 @@
 //! util-linux writes `Script started on … [COMMAND="…" …]` and `Script done on …
 //! [COMMAND_EXIT_CODE="1"]`, BSD `Command exit status: 1` before the latter.
 
-use super::decoder::{Sink, lossy};
 use super::tty::Tty;
 use crate::event::{Body, End, Exit};
+use crate::extract::decoder::{Sink, lossy};
 
 const STARTED: &[u8] = b"Script started";
 const DONE: &[u8] = b"Script done";

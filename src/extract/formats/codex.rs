@@ -3,12 +3,12 @@
 use serde::Deserialize;
 
 use super::codex_old::{self, Old};
-use super::decoder::{Decoder, Sink, lenient, lossy, parse};
-use super::ending::{by_exit, judge, protocol};
 use super::rollout::Rollout;
-use super::scan::Scanner;
-use super::{fence, limit, phrase};
 use crate::event::{Body, End, Exit, Outcome, Severity};
+use crate::extract::decoder::{Decoder, Sink, lenient, lossy, parse};
+use crate::extract::ending::{by_exit, judge, protocol};
+use crate::extract::scan::Scanner;
+use crate::extract::{fence, limit, phrase};
 
 #[derive(Default)]
 pub struct Codex {

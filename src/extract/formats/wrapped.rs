@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::decoder::{Decoder, Sink, lenient, lossy, parse};
 use super::text::Text;
 use crate::event::{End, Exit};
+use crate::extract::decoder::{Decoder, Sink, lenient, lossy, parse};
 
 /// Streams whose last line is not whole, and how much of it is kept; beyond that it counts as whole.
 const OPEN_STREAMS: usize = 64;

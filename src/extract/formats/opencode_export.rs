@@ -5,12 +5,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::decoder::{Sink, lenient, parse};
-use super::ending::unknown;
 use super::opencode::is_denial;
 use super::story::Story;
 use super::whole::Rows;
 use crate::event::{Body, End};
+use crate::extract::decoder::{Sink, lenient, parse};
+use crate::extract::ending::unknown;
 
 #[derive(Deserialize)]
 struct File<'a> {

@@ -8,13 +8,13 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use self::record::{Block, Head, Last, Limits, System, result_text};
-use super::calls::{Calls, todos};
-use super::decoder::{Decoder, Sink, lossy, parse};
-use super::ending::{api_end, by_exit, judge, protocol, unknown};
-use super::fence;
-use super::scan::Scanner;
-use super::{limit, phrase};
 use crate::event::{Body, End, Evidence, Exit, Outcome, Resets, Severity};
+use crate::extract::calls::{Calls, todos};
+use crate::extract::decoder::{Decoder, Sink, lossy, parse};
+use crate::extract::ending::{api_end, by_exit, judge, protocol, unknown};
+use crate::extract::fence;
+use crate::extract::scan::Scanner;
+use crate::extract::{limit, phrase};
 
 /// Refusals that are remembered, of ids no longer than these bytes.
 const REFUSALS: usize = 4096;

@@ -5,10 +5,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::claude::Claude;
-use super::decoder::{Decoder, JSON_CAP, Sink, lenient, lossy, parse};
-use super::json::{Nesting, Step};
 use super::{auto, gemini_chat, opencode_export, sweagent};
 use crate::event::{End, Exit};
+use crate::extract::decoder::{Decoder, JSON_CAP, Sink, lenient, lossy, parse};
+use crate::extract::json::{Nesting, Step};
 
 /// Bytes of a value that are waited for.
 const LONGEST: usize = 64 << 20;

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::calls::todos;
-use super::decoder::Sink;
-use super::ending::{judge, protocol, unknown};
-use super::scan::Scanner;
-use super::{fence, limit, phrase};
 use crate::event::{Body, End, Outcome, Severity};
+use crate::extract::calls::todos;
+use crate::extract::decoder::Sink;
+use crate::extract::ending::{judge, protocol, unknown};
+use crate::extract::scan::Scanner;
+use crate::extract::{fence, limit, phrase};
 
 pub struct Story {
     /// Who is told of: the `tool` of its errors.

@@ -3,13 +3,13 @@
 
 use serde_json::Value;
 
-use super::calls::Calls;
 use super::codex::unwrap;
-use super::decoder::{Sink, parse};
-use super::ending::{by_exit, protocol};
 use super::rollout::header_code;
 use super::story::{self, Story};
 use crate::event::{Body, End, Evidence, Exit, Outcome};
+use crate::extract::calls::Calls;
+use crate::extract::decoder::{Sink, parse};
+use crate::extract::ending::{by_exit, protocol};
 
 pub struct Old {
     story: Story,
@@ -78,7 +78,7 @@ impl Old {
         match self.story.answer() {
             Some((words, seq)) if self.rollout && exit.is_none() && self.story.has_answer() => {
                 let done = protocol(Outcome::Complete, vec![*seq]);
-                let end = super::ending::judge(done, words.clone(), true);
+                let end = crate::extract::ending::judge(done, words.clone(), true);
                 let confidence = end.confidence.min(0.5);
                 End { evidence: Evidence::Pattern, confidence, ..end }
             }

@@ -5,9 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::decoder::{Decoder, Sink, lenient, lossy, parse};
 use super::tty::Tty;
 use crate::event::{Body, End, Evidence, Exit, Outcome};
+use crate::extract::decoder::{Decoder, Sink, lenient, lossy, parse};
 
 #[derive(Default)]
 pub struct Cast {

@@ -3,14 +3,14 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::calls::Calls;
 use super::codex::unwrap;
-use super::decoder::{Decoder, JSON_CAP, Place, Sink, lenient, lossy, parse};
-use super::ending::{by_exit, judge, protocol};
 use super::gemini_chat::Log;
-use super::scan::Scanner;
-use super::{fence, limit, phrase};
 use crate::event::{Body, End, Exit, Outcome, Severity};
+use crate::extract::calls::Calls;
+use crate::extract::decoder::{Decoder, JSON_CAP, Place, Sink, lenient, lossy, parse};
+use crate::extract::ending::{by_exit, judge, protocol};
+use crate::extract::scan::Scanner;
+use crate::extract::{fence, limit, phrase};
 
 #[derive(Default)]
 pub struct Gemini {

@@ -4,11 +4,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::claude::exit_code;
-use super::decoder::{Decoder, JSON_CAP, Sink, loose, lossy, parse};
-use super::ending::{judge, protocol};
-use super::scan::Scanner;
-use super::{fence, limit, phrase};
 use crate::event::{Body, End, Exit, Outcome, Severity};
+use crate::extract::decoder::{Decoder, JSON_CAP, Sink, loose, lossy, parse};
+use crate::extract::ending::{judge, protocol};
+use crate::extract::scan::Scanner;
+use crate::extract::{fence, limit, phrase};
 
 /// The prompt of the hidden thread in which Codex names a session.
 const TITLE_PROMPT: &str = "Generate a concise, single-line task title";

@@ -4,13 +4,13 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::calls::Calls;
 use super::codex::unwrap;
-use super::decoder::{Decoder, Sink, lenient, lossy, parse};
-use super::ending::by_exit;
-use super::phrase;
 use super::story::{self, Story};
 use crate::event::{Body, End, Exit};
+use crate::extract::calls::Calls;
+use crate::extract::decoder::{Decoder, Sink, lenient, lossy, parse};
+use crate::extract::ending::by_exit;
+use crate::extract::phrase;
 
 pub struct Pi {
     story: Story,

@@ -5,13 +5,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::decoder::{Sink, lenient, parse};
-use super::ending::{protocol, unknown};
-use super::limit;
-use super::phrase::first_line;
 use super::story::{self, Story};
 use super::whole::Rows;
 use crate::event::{Body, End, Outcome};
+use crate::extract::decoder::{Sink, lenient, parse};
+use crate::extract::ending::{protocol, unknown};
+use crate::extract::limit;
+use crate::extract::phrase::first_line;
 
 #[derive(Deserialize)]
 struct File<'a> {

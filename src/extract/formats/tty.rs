@@ -3,11 +3,11 @@
 mod escape;
 mod screen;
 
-use super::decoder::{Decoder, Sink, lossy};
-use super::ending::{failed_exit, unknown};
 use super::text::Text;
-use super::{limit, phrase};
 use crate::event::{Body, End, Evidence, Exit, Outcome};
+use crate::extract::decoder::{Decoder, Sink, lossy};
+use crate::extract::ending::{failed_exit, unknown};
+use crate::extract::{limit, phrase};
 use escape::{Escapes, Token};
 use screen::Screen;
 

@@ -1,10 +1,10 @@
 //! Aider's `.aider.chat.history.md`: `#### ` is the user, `> ` the client, the rest the model.
 
-use super::decoder::{Decoder, Place, Sink, TEXT_CAP, lossy};
-use super::ending::{judge, protocol, unknown};
-use super::fence::Fences;
-use super::{limit, phrase};
 use crate::event::{Body, End, Evidence, Exit, Outcome, Severity};
+use crate::extract::decoder::{Decoder, Place, Sink, TEXT_CAP, lossy};
+use crate::extract::ending::{judge, protocol, unknown};
+use crate::extract::fence::Fences;
+use crate::extract::{limit, phrase};
 
 const STARTED: &str = "# aider chat started at ";
 
@@ -180,7 +180,7 @@ impl Decoder for Aider {
     fn end(&self, exit: Option<Exit>) -> Option<End> {
         Some(match (&self.end, exit) {
             (_, Some(exit @ (Exit::Signal(_) | Exit::Code(1..)))) => {
-                super::ending::failed_exit(exit)
+                crate::extract::ending::failed_exit(exit)
             }
             (Some(end), _) => end.clone(),
             (None, _) => unknown("nothing was asked of the model"),

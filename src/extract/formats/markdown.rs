@@ -1,11 +1,11 @@
 //! Transcripts in Markdown: SpecStory, the exports of OpenCode, Cursor and Copilot, and others that
 //! put the speaker's name into a heading or a bold line of its own.
 
-use super::decoder::{Decoder, Place, Sink, TEXT_CAP, lossy};
-use super::ending::{protocol, unknown};
-use super::fence::Fences;
-use super::{limit, phrase};
 use crate::event::{Body, End, Evidence, Exit, Outcome, Severity};
+use crate::extract::decoder::{Decoder, Place, Sink, TEXT_CAP, lossy};
+use crate::extract::ending::{protocol, unknown};
+use crate::extract::fence::Fences;
+use crate::extract::{limit, phrase};
 
 #[derive(Default)]
 pub struct Markdown {
@@ -102,7 +102,9 @@ impl Decoder for Markdown {
 
     fn end(&self, exit: Option<Exit>) -> Option<End> {
         Some(match exit {
-            Some(exit @ (Exit::Signal(_) | Exit::Code(1..))) => super::ending::failed_exit(exit),
+            Some(exit @ (Exit::Signal(_) | Exit::Code(1..))) => {
+                crate::extract::ending::failed_exit(exit)
+            }
             _ => self.last(),
         })
     }
@@ -161,7 +163,7 @@ impl Markdown {
         match &self.answer {
             Some((words, seq)) => {
                 let done = protocol(Outcome::Complete, vec![*seq]);
-                weak(super::ending::judge(done, words.clone(), true))
+                weak(crate::extract::ending::judge(done, words.clone(), true))
             }
             None => unknown("nobody answered last"),
         }

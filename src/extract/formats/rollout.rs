@@ -3,13 +3,13 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::calls::Calls;
 use super::codex::{error, unwrap};
-use super::decoder::{Sink, parse};
-use super::ending::{by_exit, judge, protocol, unknown};
-use super::scan::Scanner;
-use super::{fence, limit, phrase};
 use crate::event::{Body, End, Evidence, Exit, Outcome, Severity};
+use crate::extract::calls::Calls;
+use crate::extract::decoder::{Sink, parse};
+use crate::extract::ending::{by_exit, judge, protocol, unknown};
+use crate::extract::scan::Scanner;
+use crate::extract::{fence, limit, phrase};
 
 #[derive(Default)]
 pub struct Rollout {
