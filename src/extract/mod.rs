@@ -21,8 +21,8 @@ mod render;
 mod rules;
 mod scan;
 mod tail;
+mod utf16;
 mod walk;
-mod wide;
 
 use std::str::FromStr;
 
@@ -34,7 +34,7 @@ use formats::script::Script;
 use formats::tty::Tty;
 use line::Lines;
 pub use rules::extend;
-use wide::Wide;
+use utf16::Utf16;
 
 /// How the input is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +157,7 @@ impl Input {
 
 /// Reads one stream. Its events do not depend on how the stream is cut into pieces.
 pub struct Extractor {
-    wide: Wide,
+    utf16: Utf16,
     input: Input,
     seq: u64,
     place: Place,
@@ -166,7 +166,7 @@ pub struct Extractor {
 impl Extractor {
     pub fn new(format: Format) -> Extractor {
         let input = format.input();
-        Extractor { wide: Wide::default(), seq: 0, place: Place::start(input.name()), input }
+        Extractor { utf16: Utf16::default(), seq: 0, place: Place::start(input.name()), input }
     }
 
     /// Feeds bytes; what they make whole becomes events.
@@ -176,7 +176,7 @@ impl Extractor {
 
     /// Like `push`: each event is handed on at once, as a line may make any number of them.
     pub fn push_to(&mut self, bytes: &[u8], out: &mut dyn FnMut(Event)) {
-        let bytes = self.wide.read(bytes);
+        let bytes = self.utf16.read(bytes);
         self.take(&bytes, out);
     }
 
@@ -230,7 +230,7 @@ impl Extractor {
     }
 
     pub fn finish_to(mut self, exit: Option<Exit>, out: &mut dyn FnMut(Event)) {
-        let rest = self.wide.finish();
+        let rest = self.utf16.finish();
         self.take(&rest, out);
         if matches!(self.input, Input::Unread(_)) {
             self.decide(whole_auto(), out);

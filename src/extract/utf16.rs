@@ -6,7 +6,7 @@ const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
 /// What the first two bytes of a stream say: its byte order mark.
 #[derive(Default)]
-pub enum Wide {
+pub enum Utf16 {
     /// Too few have come; the first one, if it may be half a mark.
     #[default]
     Unknown,
@@ -22,25 +22,25 @@ pub struct Decoder {
     high: Option<u16>,
 }
 
-impl Wide {
+impl Utf16 {
     /// The bytes as UTF-8; what is not whole waits for the next ones.
     pub fn read<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         match self {
-            Wide::No => Cow::Borrowed(bytes),
-            Wide::Yes(decoder) => Cow::Owned(decoder.read(bytes).into_bytes()),
-            Wide::Unknown => match bytes {
+            Utf16::No => Cow::Borrowed(bytes),
+            Utf16::Yes(decoder) => Cow::Owned(decoder.read(bytes).into_bytes()),
+            Utf16::Unknown => match bytes {
                 [] => Cow::Borrowed(bytes),
                 [half @ (0xfe | 0xff)] => {
-                    *self = Wide::Half(*half);
+                    *self = Utf16::Half(*half);
                     Cow::Borrowed(&[])
                 }
                 _ => self.begin(Cow::Borrowed(bytes)),
             },
-            Wide::Half(half) if !bytes.is_empty() => {
+            Utf16::Half(half) if !bytes.is_empty() => {
                 let all = [&[*half], bytes].concat();
                 self.begin(Cow::Owned(all))
             }
-            Wide::Half(_) => Cow::Borrowed(bytes),
+            Utf16::Half(_) => Cow::Borrowed(bytes),
         }
     }
 
@@ -49,24 +49,24 @@ impl Wide {
             [0xff, 0xfe, ..] => false,
             [0xfe, 0xff, ..] => true,
             _ => {
-                *self = Wide::No;
+                *self = Utf16::No;
                 return bytes;
             }
         };
         let mut decoder = Decoder { big, byte: None, high: None };
         let text = decoder.read(&bytes[2..]);
-        *self = Wide::Yes(decoder);
+        *self = Utf16::Yes(decoder);
         Cow::Owned(text.into_bytes())
     }
 
     /// What waited when the stream ended.
     pub fn finish(&mut self) -> Vec<u8> {
-        match std::mem::replace(self, Wide::No) {
-            Wide::Half(half) => vec![half],
-            Wide::Yes(Decoder { byte: None, high: None, .. }) | Wide::Unknown | Wide::No => {
+        match std::mem::replace(self, Utf16::No) {
+            Utf16::Half(half) => vec![half],
+            Utf16::Yes(Decoder { byte: None, high: None, .. }) | Utf16::Unknown | Utf16::No => {
                 Vec::new()
             }
-            Wide::Yes(_) => REPLACEMENT.to_string().into_bytes(),
+            Utf16::Yes(_) => REPLACEMENT.to_string().into_bytes(),
         }
     }
 }
@@ -104,15 +104,15 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    use super::Wide;
+    use super::Utf16;
 
     /// The same however the stream is cut.
     fn read(bytes: &[u8]) -> String {
         let of = |size: usize| {
-            let mut wide = Wide::default();
+            let mut utf16 = Utf16::default();
             let mut all = Vec::new();
-            bytes.chunks(size).for_each(|piece| all.extend_from_slice(&wide.read(piece)));
-            all.extend(wide.finish());
+            bytes.chunks(size).for_each(|piece| all.extend_from_slice(&utf16.read(piece)));
+            all.extend(utf16.finish());
             all
         };
         assert_eq!(of(1), of(bytes.len().max(1)));
