@@ -1,4 +1,4 @@
-# make demo · make check · make install PREFIX=… · make completions · make deb · make bench · make bench-deliveries · make bench-states · make bench-switches · make bench-tools · make bench-extract · make fuzz FUZZ_SECONDS=…
+# make demo · make check · make install PREFIX=… · make completions · make deb · make bench · make bench-deliveries · make bench-states · make bench-switches · make bench-tools · make bench-extract EXTRACT_FILES=… · make fuzz FUZZ_SECONDS=…
 PROGRAMS = orch-enqueue orch-assign orch-ctx orch-extract orch-feedback orch-wrap orch-ls orch-ctl
 PREFIX = /usr/local
 TARGET = $(or $(CARGO_TARGET_DIR),target)
@@ -120,6 +120,6 @@ bench-extract:
 	$(CARGO_RELEASE) --bin orch-extract
 	@{ printf '%s\n' '# How fast outputs are read' '' \
 	  'By `make bench-extract`: MB/s of CPU time on one core, the best of five runs in turn; `rg` has twelve patterns.' ''; \
-	  examples/bench/extract.sh $(RELEASE)/orch-extract; } >examples/bench/EXTRACT.new
+	  examples/bench/extract.sh $(RELEASE)/orch-extract $(EXTRACT_FILES); } >examples/bench/EXTRACT.new
 	@mv examples/bench/EXTRACT.new examples/bench/EXTRACT.md
 	@cat examples/bench/EXTRACT.md

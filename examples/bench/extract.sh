@@ -95,7 +95,7 @@ echo '|---|---|--:|--:|--:|--:|--:|--:|--:|---|'
   row 'Claude' claude 1500 $(find "$fixtures/extract" -name 'claude-*.jsonl' ! -name '*hooks*')
   row 'Codex' codex 1500 $(find "$fixtures/extract" -name 'codex-*.jsonl')
 }
-row 'other files' auto 1.5x "$@"
+row "other files ($#)" auto 1.5x "$@"
 # shellcheck disable=SC2046
 input $(find "$captures" -name '*.txt')
 printf '\n| stream | peak memory | bar | |\n|---|--:|--:|---|\n'
