@@ -3,9 +3,14 @@
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
-use regex::bytes::{CaptureLocations, Regex};
+use regex_automata::PatternID;
+use regex_automata::meta::{Config, Regex};
+use regex_automata::util::{captures::Captures as Groups, syntax};
 
 use super::decoder::lossy;
+
+/// Bytes that one may take once it is compiled, as in `regex` itself.
+const LARGEST: usize = 10 << 20;
 
 #[derive(Debug)]
 pub struct Pattern {
@@ -13,37 +18,48 @@ pub struct Pattern {
     /// With their numbers.
     names: Vec<(String, usize)>,
     /// For the next row.
-    spare: Mutex<Option<CaptureLocations>>,
+    spare: Mutex<Option<Groups>>,
 }
 
 pub struct Captures<'r> {
     pattern: &'r Pattern,
     row: &'r str,
-    at: Option<CaptureLocations>,
+    at: Option<Groups>,
 }
 
 impl Pattern {
-    pub fn new(regex: Regex) -> Pattern {
-        let names = regex.capture_names().enumerate();
+    /// Without an automaton that is built as it runs: rows are short and most patterns anchored, so
+    /// that one costs more memory and time than it saves. The error is one line.
+    pub fn new(pattern: &str) -> Result<Pattern, String> {
+        let syntax = syntax::Config::new().unicode(false).utf8(false);
+        let config =
+            Config::new().hybrid(false).dfa(false).utf8_empty(false).nfa_size_limit(Some(LARGEST));
+        let built = Regex::builder().syntax(syntax).configure(config).build(pattern);
+        let regex = built.map_err(|e| match e.syntax_error() {
+            Some(e) => e.to_string(),
+            None => e.to_string(),
+        })?;
+        let groups = regex.create_captures();
+        let names = groups.group_info().pattern_names(PatternID::ZERO).enumerate();
         let names = names.filter_map(|(i, name)| Some((name?.to_string(), i))).collect();
-        Pattern { regex, names, spare: Mutex::new(None) }
+        Ok(Pattern { regex, names, spare: Mutex::new(None) })
     }
 
-    /// Of its groups.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(|(name, _)| name.as_str())
     }
 
     pub fn captures<'r>(&'r self, row: &'r str) -> Option<Captures<'r>> {
         let spare = self.spare().take();
-        let mut at = spare.unwrap_or_else(|| self.regex.capture_locations());
-        let fits = self.regex.captures_read(&mut at, row.as_bytes()).is_some();
+        let mut at = spare.unwrap_or_else(|| self.regex.create_captures());
+        self.regex.captures(row.as_bytes(), &mut at);
+        let fits = at.is_match();
         // Put back when it is dropped.
         let captures = Captures { pattern: self, row, at: Some(at) };
         fits.then_some(captures)
     }
 
-    fn spare(&self) -> std::sync::MutexGuard<'_, Option<CaptureLocations>> {
+    fn spare(&self) -> std::sync::MutexGuard<'_, Option<Groups>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -52,8 +68,8 @@ impl Captures<'_> {
     /// The bytes of a group that took part.
     pub fn name(&self, name: &str) -> Option<&[u8]> {
         let (_, i) = self.pattern.names.iter().find(|(known, _)| known == name)?;
-        let (from, to) = self.at.as_ref()?.get(*i)?;
-        Some(&self.row.as_bytes()[from..to])
+        let span = self.at.as_ref()?.get_group(*i)?;
+        Some(&self.row.as_bytes()[span.range()])
     }
 
     /// What it says; what is no UTF-8 is replaced.
@@ -95,8 +111,7 @@ mod tests {
 
     #[test]
     fn a_template_is_filled_with_groups() {
-        let regex = regex::bytes::Regex::new("^(?P<a>x+)(?P<b>y)?").expect("a pattern");
-        let pattern = Pattern::new(regex);
+        let pattern = Pattern::new("^(?P<a>x+)(?P<b>y)?").expect("a pattern");
         for _ in 0..2 {
             let c = pattern.captures("xxz").expect("a match");
             assert_eq!(c.fill("{a}{b} {{a} {} {no such} {c"), "xx {xx {} {no such} {c");

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
-use regex::bytes::RegexBuilder;
 use serde::Deserialize;
 
 use super::capture::{Captures, Pattern};
@@ -515,9 +514,7 @@ impl Rule {
     }
 
     pub fn compile(&self) -> Result<Pattern, String> {
-        let built = RegexBuilder::new(&self.pattern).unicode(false).build();
-        built.map(Pattern::new).map_err(|e| {
-            let text = e.to_string();
+        Pattern::new(&self.pattern).map_err(|text| {
             let last = text.lines().last().unwrap_or_default();
             format!("pattern: {}", last.trim_start_matches("error: "))
         })
