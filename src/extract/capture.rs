@@ -28,8 +28,7 @@ pub struct Captures<'r> {
 }
 
 impl Pattern {
-    /// Without an automaton that is built as it runs: rows are short and most patterns anchored, so
-    /// that one costs more memory and time than it saves. The error is one line.
+    /// The error is one line.
     pub fn new(pattern: &str) -> Result<Pattern, String> {
         let syntax = syntax::Config::new().unicode(false).utf8(false);
         let config =
